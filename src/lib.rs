@@ -1,0 +1,3 @@
+//! Thermostat holds a thing where you set it.
+
+pub mod runbook;

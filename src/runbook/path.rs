@@ -1,0 +1,1 @@
+//! Places in a state document: `.a.b`, `."a.b".c`, `.*.url`.

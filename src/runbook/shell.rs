@@ -1,0 +1,1 @@
+//! `${...}` inside a command, quoted for the place it stands in.
