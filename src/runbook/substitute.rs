@@ -272,7 +272,7 @@ pub(super) enum Segment<'a> {
 /// An unterminated `${`.
 pub(super) fn segments(text: &str) -> Result<Vec<Segment<'_>>, ParseError> {
     let mut segments = Vec::new();
-    let mut literal = |from: usize, to: usize, segments: &mut Vec<_>| {
+    let literal = |from: usize, to: usize, segments: &mut Vec<_>| {
         if from < to {
             segments.push(Segment::Literal {
                 text: &text[from..to],
