@@ -5,6 +5,10 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+mod embedded;
+
+pub use embedded::embedded_end;
+
 /// Where names get their values.
 pub trait Scope {
     /// The value of a name, or `None` where nothing defines it (which evaluates to null).
