@@ -1,7 +1,8 @@
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::borrow::Cow;
-use std::io::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::process;
 
 use proptest::prelude::*;
@@ -232,19 +233,21 @@ fn a_shell_reads_exactly_the_value() {
     let mut runner = TestRunner::deterministic();
     let characters = "'\"\\$`(){};&|<>#*?[]~!= a\n-é".chars().collect::<Vec<_>>();
     let random = prop::collection::vec(prop::sample::select(characters), 0..12);
-    let random = (0..40).map(|_| random.new_tree(&mut runner).unwrap().current().into_iter().collect::<String>());
-    let values: Vec<String> = fixed.into_iter().map(str::to_owned).chain(random).collect();
+    let mut random = || random.new_tree(&mut runner).unwrap().current().into_iter().collect::<String>();
+    let mut cases = Vec::new();
+    for context in CONTEXTS {
+        cases.extend(fixed.iter().map(|value| (context, (*value).to_owned())));
+        cases.extend((0..8).map(|_| (context, random())));
+    }
     for shell in shells() {
         let (mut script, mut expected) = (String::new(), String::new());
-        for (context, before, after) in CONTEXTS {
-            for value in &values {
-                script += &format!("(\n{}\n)\nprintf '\\001'\n", render(context, value));
-                expected += &format!("{before}{value}{after}\u{1}");
-            }
+        for ((context, before, after), value) in &cases {
+            writeln!(script, "{{\n{}\n}}\nprintf '\\001'", render(context, value)).unwrap();
+            write!(expected, "{before}{value}{after}\u{1}").unwrap();
         }
         let printed = run(shell, &script);
-        for (index, (printed, expected)) in printed.split('\u{1}').zip(expected.split('\u{1}')).enumerate() {
-            assert_eq!(printed, expected, "{shell}: {:?}", CONTEXTS.get(index / values.len()));
+        for ((printed, expected), case) in printed.split('\u{1}').zip(expected.split('\u{1}')).zip(&cases) {
+            assert_eq!(printed, expected, "{shell}: {case:?}");
         }
         assert_eq!(printed.len(), expected.len(), "{shell}");
     }
