@@ -1,5 +1,10 @@
 //! The step types and their fields, as one table, and a checked step.
 
+mod conversion;
+mod effect;
+mod field;
+mod table;
+
 use std::collections::BTreeSet;
 
 use indexmap::IndexMap;
@@ -7,6 +12,9 @@ use indexmap::IndexMap;
 use super::diagnostic::Position;
 use super::expression::Expression;
 use super::substitute::Template;
+
+pub use conversion::{boolean, count, duration};
+pub use field::{COMMON_FIELDS, Field, Shape};
 
 /// A checked step.
 #[derive(Debug, Clone)]
@@ -105,3 +113,79 @@ pub enum StepType {
     Approval,
     Operation,
 }
+
+impl StepType {
+    /// Every type, in the order of the language's table.
+    pub const ALL: [Self; 24] = [
+        Self::Lock,
+        Self::Unlock,
+        Self::Git,
+        Self::Script,
+        Self::SshCommand,
+        Self::StateCheck,
+        Self::StateUpdate,
+        Self::HealthCheck,
+        Self::HttpRequest,
+        Self::Conditional,
+        Self::Foreach,
+        Self::Delay,
+        Self::Notification,
+        Self::OperationLog,
+        Self::ServiceLookup,
+        Self::ServiceGroupLookup,
+        Self::LoadOperation,
+        Self::AggregateResults,
+        Self::Filter,
+        Self::LogAnalysis,
+        Self::ExternalApi,
+        Self::HeatStack,
+        Self::Approval,
+        Self::Operation,
+    ];
+
+    /// As written in `type`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Lock => "lock",
+            Self::Unlock => "unlock",
+            Self::Git => "git",
+            Self::Script => "script",
+            Self::SshCommand => "ssh_command",
+            Self::StateCheck => "state_check",
+            Self::StateUpdate => "state_update",
+            Self::HealthCheck => "health_check",
+            Self::HttpRequest => "http_request",
+            Self::Conditional => "conditional",
+            Self::Foreach => "foreach",
+            Self::Delay => "delay",
+            Self::Notification => "notification",
+            Self::OperationLog => "operation_log",
+            Self::ServiceLookup => "service_lookup",
+            Self::ServiceGroupLookup => "service_group_lookup",
+            Self::LoadOperation => "load_operation",
+            Self::AggregateResults => "aggregate_results",
+            Self::Filter => "filter",
+            Self::LogAnalysis => "log_analysis",
+            Self::ExternalApi => "external_api",
+            Self::HeatStack => "heat_stack",
+            Self::Approval => "approval",
+            Self::Operation => "operation",
+        }
+    }
+
+    /// The type of that name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+impl std::fmt::Display for StepType {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests;
