@@ -1,3 +1,4 @@
 //! Thermostat holds a thing where you set it.
 
+pub mod remote;
 pub mod runbook;
