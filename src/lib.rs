@@ -1,4 +1,5 @@
 //! Thermostat holds a thing where you set it.
 
+pub mod controller;
 pub mod remote;
 pub mod runbook;

@@ -1,0 +1,3 @@
+//! What the controllers share.
+
+pub mod leader;
