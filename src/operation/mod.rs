@@ -132,6 +132,7 @@ impl Operations {
         if let Some(entry) = self.entries.get(&key) {
             entry.latest.send_replace(Latest { operation, deleted: false });
         } else if operation.is_finished() {
+            self.shared.slots.unfinished().remove(&uid);
             if has_finalizer(&operation) {
                 tokio::spawn(supervise::release(self.shared.clone(), operation));
             }
@@ -152,11 +153,10 @@ impl Operations {
     fn ended(&mut self, key: &Key) {
         let Some(entry) = self.entries.get(key).filter(|entry| entry.latest.is_closed()) else { return };
         let Latest { operation, deleted } = entry.latest.borrow().clone();
-        self.shared.slots.unfinished().remove(&entry.uid);
-        self.entries.remove(key);
-        if !deleted && !operation.is_finished() {
-            tracing::debug!(operation = %key, "is not known to be finished yet");
+        if deleted || operation.is_finished() {
+            self.shared.slots.unfinished().remove(&entry.uid);
         }
+        self.entries.remove(key);
     }
 }
 
