@@ -24,12 +24,18 @@
 
 pub mod binaries;
 pub mod control_plane;
+pub mod controller;
 pub mod directory;
+pub mod fault_proxy;
 pub mod kubeconfig;
 pub mod port;
 pub mod process;
+pub mod random;
 pub mod servers;
+pub mod target;
+pub mod traffic;
 pub mod wait;
+pub mod wire;
 
 use std::fmt;
 

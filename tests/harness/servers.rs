@@ -21,14 +21,14 @@ use super::{
     wait::{blocking, eventually},
 };
 
-const READY_WITHIN: Duration = Duration::from_secs(60);
+const READY_WITHIN: Duration = Duration::from_mins(1);
 /// The administrator's bearer token. No secret: the servers listen on 127.0.0.1 and hold nothing of worth.
 const ADMIN_TOKEN: &str = "admin";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Server {
     Etcd,
-    ApiServer,
+    Api,
     ControllerManager,
 }
 
@@ -66,8 +66,8 @@ impl Servers {
         servers.write_files()?;
         // The API server waits for etcd by itself; the controller manager ends when there is no API server.
         servers.spawn(Server::Etcd)?;
-        servers.spawn(Server::ApiServer)?;
-        blocking(|| servers.ready(Server::ApiServer))?;
+        servers.spawn(Server::Api)?;
+        blocking(|| servers.ready(Server::Api))?;
         servers.spawn(Server::ControllerManager)?;
         blocking(|| servers.ready(Server::ControllerManager))?;
         Ok(servers)
@@ -75,7 +75,7 @@ impl Servers {
 
     pub fn endpoint(&self) -> Endpoint {
         Endpoint {
-            url: self.url(Server::ApiServer),
+            url: self.url(Server::Api),
             ca_file: Some(self.ca_file()),
         }
     }
@@ -85,7 +85,7 @@ impl Servers {
     pub fn url(&self, server: Server) -> String {
         match server {
             Server::Etcd => format!("http://127.0.0.1:{}", self.etcd_port),
-            Server::ApiServer => format!("https://127.0.0.1:{}", self.api_server_port),
+            Server::Api => format!("https://127.0.0.1:{}", self.api_server_port),
             Server::ControllerManager => format!("https://127.0.0.1:{}", self.controller_manager_port),
         }
     }
@@ -95,7 +95,7 @@ impl Servers {
     pub fn pid(&self, server: Server) -> Result<u32> {
         let process = match server {
             Server::Etcd => &self.etcd,
-            Server::ApiServer => &self.api_server,
+            Server::Api => &self.api_server,
             Server::ControllerManager => &self.controller_manager,
         };
         process.as_ref().map(Process::pid).ok_or_else(|| stopped(server))
@@ -124,7 +124,7 @@ impl Servers {
     pub fn spawn(&mut self, server: Server) -> Result<()> {
         let (name, arguments) = match server {
             Server::Etcd => ("etcd", self.etcd_arguments()),
-            Server::ApiServer => ("kube-apiserver", self.api_server_arguments()),
+            Server::Api => ("kube-apiserver", self.api_server_arguments()),
             Server::ControllerManager => ("kube-controller-manager", self.controller_manager_arguments()),
         };
         self.stop(server);
@@ -145,7 +145,7 @@ impl Servers {
     /// When it ends, or is not ready within a minute.
     pub async fn ready(&mut self, server: Server) -> Result<()> {
         let url = match server {
-            Server::Etcd | Server::ApiServer => format!("{}/readyz", self.url(server)),
+            Server::Etcd | Server::Api => format!("{}/readyz", self.url(server)),
             Server::ControllerManager => format!("{}/healthz", self.url(server)),
         };
         let ca_file = self.ca_file();
@@ -183,7 +183,7 @@ impl Servers {
     fn slot(&mut self, server: Server) -> &mut Option<Process> {
         match server {
             Server::Etcd => &mut self.etcd,
-            Server::ApiServer => &mut self.api_server,
+            Server::Api => &mut self.api_server,
             Server::ControllerManager => &mut self.controller_manager,
         }
     }
