@@ -8,8 +8,10 @@ use serde_json::{Map, Value, json};
 use super::record::Ending;
 use super::scope::View;
 use super::walk::{Answer, Fault};
+use crate::runbook::path::StatePath;
 use crate::runbook::step::{Body, Step};
-use crate::runbook::{Scope, StepType, path};
+use crate::runbook::substitute::text;
+use crate::runbook::{Scope, StepType, Template};
 
 /// What a step is given.
 #[derive(Debug, Clone)]
@@ -29,13 +31,13 @@ pub fn input(step: &Step, path: &str, started: Timestamp, scope: &View<'_>) -> R
     let mut fields = Map::new();
     for (&name, template) in &step.fields {
         let value = match (step.kind, name) {
-            (StepType::StateCheck, "path") => template_path(template, scope),
+            (StepType::StateCheck, "path") => state_path(template, scope).map(Value::String),
             (StepType::StateUpdate, "updates") => updates(template, scope),
             _ => template.render(scope).map_err(|error| error.to_string()),
         }
         .map_err(|error| format!("{name}: {error}"))?;
         if value.is_null() || value == "" {
-            if step.kind.requires(name) {
+            if step.kind.field(name).is_some_and(|field| field.required) {
                 let names: Vec<_> = template.names().into_iter().collect();
                 return Err(format!("{name}: a value is needed, and {} gave none", names.join(", ")));
             }
@@ -63,21 +65,28 @@ fn last_foreach(scope: &View<'_>) -> Result<Value, String> {
     results.map(|results| Value::Array(results.clone())).ok_or_else(|| "no foreach ran before this step".to_owned())
 }
 
-/// The text of a state path, every substituted value one segment.
-fn template_path(template: &crate::runbook::Template, scope: &dyn Scope) -> Result<Value, String> {
-    path::render(template, scope).map(Value::String).map_err(|error| error.to_string())
+/// A state path, every substituted value one segment of it, in the one spelling that reads back as itself.
+fn state_path(template: &Template, scope: &dyn Scope) -> Result<String, String> {
+    let source = text(&template.source());
+    let path = StatePath::parse(&source).map_err(|error| format!("{source}: {error}"))?;
+    path.resolve(scope).map(|path| path.to_string()).map_err(|error| format!("{source}: {error}"))
 }
 
-fn updates(template: &crate::runbook::Template, scope: &dyn Scope) -> Result<Value, String> {
-    let crate::runbook::Template::Map(entries) = template else {
-        return template.render(scope).map_err(|error| error.to_string());
+fn updates(template: &Template, scope: &dyn Scope) -> Result<Value, String> {
+    let rendered = |template: &Template| template.render(scope).map_err(|error| error.to_string());
+    let entries: Vec<(String, Value)> = match template {
+        Template::Map(entries) => {
+            entries.iter().map(|(key, value)| Ok((state_path(key, scope)?, rendered(value)?))).collect::<Result<_, String>>()?
+        }
+        template => match rendered(template)? {
+            Value::Object(entries) => entries.into_iter().collect(),
+            other => return Err(format!("a map of paths and values is needed, not {}", kind_of(&other))),
+        },
     };
     let mut updates = Map::new();
-    for (key, value) in entries {
-        let key = path::render(key, scope).map_err(|error| error.to_string())?;
-        let value = value.render(scope).map_err(|error| error.to_string())?;
-        if updates.insert(key.clone(), value).is_some() {
-            return Err(format!("{key} is set twice"));
+    for (path, value) in entries {
+        if updates.insert(path.clone(), value).is_some() {
+            return Err(format!("{path} is set twice"));
         }
     }
     Ok(Value::Object(updates))

@@ -151,11 +151,11 @@ pub fn dry_run(runbook: &Runbook) -> Vec<StepStatus> {
 
 /// What a step would do, in the runbook's own words.
 fn would(step: &crate::runbook::Step) -> String {
-    let fields: Vec<_> = step.fields.iter().map(|(name, template)| format!("{name}: {template}")).collect();
+    let fields: Vec<_> = step.fields.iter().map(|(name, template)| format!("{name}: {}", crate::runbook::substitute::text(&template.source()))).collect();
     let when = step.when.as_ref().map(|when| format!(" when {}", when.source())).unwrap_or_default();
     match &step.body {
         crate::runbook::step::Body::Branches { condition, .. } => format!("would choose by {}{when}", condition.source()),
-        crate::runbook::step::Body::Each { items, variable, .. } => format!("would run its steps for each {variable} of {items}{when}"),
+        crate::runbook::step::Body::Each { items, variable, .. } => format!("would run its steps for each {variable} of {}{when}", crate::runbook::substitute::text(&items.source())),
         _ => format!("would run{when} with {}", fields.join(", ")),
     }
 }

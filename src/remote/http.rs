@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use url::{Host, Url};
 
 use super::egress::Egress;
-pub use error::{HttpError, Waiting};
+pub use error::{HttpError, Waiting, shown};
 use redirect::Hop;
 pub use trust::CaFileError;
 

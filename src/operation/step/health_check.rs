@@ -1,5 +1,8 @@
 //! `health_check`: whether a service answers, over HTTP or TCP.
 
+use std::time::Duration;
+
+use http::Method;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -8,7 +11,7 @@ use super::super::walk::{Answer, Fault};
 use super::http_request::unexpected;
 use super::lookup::registry_entry;
 use super::{World, fields, whole_number};
-use crate::remote::http::Request;
+use crate::remote::http::{Overflow, Request, parse_url, shown};
 
 #[derive(Deserialize)]
 struct Fields {
@@ -31,7 +34,7 @@ struct Fields {
 /// The fields that a registry entry, or its `health_check`, may bring.
 const FROM_REGISTRY: [&str; 7] = ["method", "url", "host", "port", "expected_status", "expected_body_contains", "optional"];
 
-pub async fn run(given: Map<String, Value>, world: &World) -> Result<Answer, Fault> {
+pub async fn run(given: Map<String, Value>, limit: Duration, world: &World) -> Result<Answer, Fault> {
     let given = with_registry(given, world).await?;
     let check: Fields = fields(given)?;
     let optional = check.optional == json!(true) || check.optional == json!("true");
@@ -43,8 +46,8 @@ pub async fn run(given: Map<String, Value>, world: &World) -> Result<Answer, Fau
         Some(other) if !matches!(other, "http" | "tcp") => {
             return Err(Fault::permanent(format!("method {other:?} is not available in this version; write http or tcp")));
         }
-        _ if tcp => connect(&check, world).await,
-        _ => request(&check, world).await,
+        _ if tcp => connect(&check, limit, world).await,
+        _ => request(&check, limit, world).await,
     };
     match result {
         Ok(message) => Ok(answer("ok", message)),
@@ -60,7 +63,7 @@ fn answer(word: &str, message: String) -> Answer {
 /// What is checked, without what may be secret in a URL.
 fn target(check: &Fields) -> String {
     match (&check.url, &check.host) {
-        (Some(url), _) => crate::remote::http::display_url(url),
+        (Some(url), _) => parse_url(url).map_or_else(|error| error.to_string(), |url| shown(&url)),
         (None, Some(host)) => host.clone(),
         _ => "nothing".to_owned(),
     }
@@ -82,11 +85,11 @@ async fn with_registry(mut given: Map<String, Value>, world: &World) -> Result<M
     Ok(given)
 }
 
-async fn request(check: &Fields, world: &World) -> Result<String, Fault> {
+async fn request(check: &Fields, limit: Duration, world: &World) -> Result<String, Fault> {
     let url = check.url.as_deref().ok_or_else(|| Fault::permanent("url: a value is needed".to_owned()))?;
-    let request = Request::new("GET", url, Vec::new(), None).map_err(|error| Fault::permanent(error.to_string()))?;
-    let response = world.http.send(request).await.map_err(Fault::from)?;
-    if let Some(message) = unexpected(response.status, check.expected_status.as_ref()) {
+    let request = Request { timeout: limit, overflow: Overflow::Truncate, ..Request::new(Method::GET, parse_url(url)?) };
+    let response = world.http.send(request).await?;
+    if let Some(message) = unexpected(response.status.as_u16(), check.expected_status.as_ref()) {
         return Err(Fault::passing(message));
     }
     if let Some(wanted) = &check.expected_body_contains
@@ -94,13 +97,13 @@ async fn request(check: &Fields, world: &World) -> Result<String, Fault> {
     {
         return Err(Fault::passing(format!("the body does not contain {wanted:?}")));
     }
-    Ok(format!("status {}", response.status))
+    Ok(format!("status {}", response.status.as_u16()))
 }
 
-async fn connect(check: &Fields, world: &World) -> Result<String, Fault> {
+async fn connect(check: &Fields, limit: Duration, world: &World) -> Result<String, Fault> {
     let host = check.host.as_deref().ok_or_else(|| Fault::permanent("host: a value is needed".to_owned()))?;
     let port = check.port.as_ref().and_then(whole_number).and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0);
     let port = port.ok_or_else(|| Fault::permanent("port: a number from 1 to 65535 is needed".to_owned()))?;
-    world.http.tcp_connect(host, port).await.map_err(Fault::from)?;
+    world.http.tcp_connect(host, port, limit).await?;
     Ok(format!("{host}:{port} accepts connections"))
 }

@@ -1,13 +1,16 @@
 //! `http_request`: one request, its answer as `{status, headers, body}`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use http::header::CONTENT_TYPE;
+use http::{HeaderName, HeaderValue, Method};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::super::walk::{Answer, Fault};
 use super::{World, whole_number};
-use crate::remote::http::{Request, Response};
+use crate::remote::http::{Request, Response, parse_url};
 use crate::runbook::substitute::text;
 
 #[derive(Deserialize)]
@@ -23,11 +26,11 @@ pub struct Fields {
     expected_status: Option<Value>,
 }
 
-pub async fn run(fields: Fields, world: &World) -> Result<Answer, Fault> {
-    let request = request(&fields)?;
-    let response = world.http.send(request).await.map_err(Fault::from)?;
-    let status = response.status;
-    let output = answer(response);
+pub async fn run(fields: Fields, limit: Duration, world: &World) -> Result<Answer, Fault> {
+    let request = Request { timeout: limit, ..request(&fields)? };
+    let response = world.http.send(request).await?;
+    let status = response.status.as_u16();
+    let output = answer(&response);
     match unexpected(status, fields.expected_status.as_ref()) {
         None => Ok(Answer { output, message: Some(format!("status {status}")), ..Answer::default() }),
         Some(message) => Err(Fault { message, output, permanent: false }),
@@ -35,19 +38,24 @@ pub async fn run(fields: Fields, world: &World) -> Result<Answer, Fault> {
 }
 
 fn request(fields: &Fields) -> Result<Request, Fault> {
-    let mut headers: Vec<(String, String)> = fields.headers.iter().map(|(name, value)| (name.clone(), text(value))).collect();
-    let body = match &fields.body {
+    let word = fields.method.as_deref().unwrap_or("GET").to_ascii_uppercase();
+    let method = Method::from_bytes(word.as_bytes()).map_err(|_| Fault::permanent(format!("method: {word:?} is no HTTP method")))?;
+    let mut request = Request::new(method, parse_url(&fields.url)?);
+    for (name, value) in &fields.headers {
+        let wrong = |what: &str| Fault::permanent(format!("headers: {name:?} {what}"));
+        let header = HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong("is no name of a header"))?;
+        let value = HeaderValue::from_str(&text(value)).map_err(|_| wrong("has a value that no header can have"))?;
+        request.headers.insert(header, value);
+    }
+    request.body = match &fields.body {
         None | Some(Value::Null) => None,
         Some(Value::String(text)) => Some(text.clone().into_bytes()),
         Some(value) => {
-            if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
-                headers.push(("content-type".to_owned(), "application/json".to_owned()));
-            }
+            request.headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
             Some(value.to_string().into_bytes())
         }
     };
-    let method = fields.method.as_deref().unwrap_or("GET").to_ascii_uppercase();
-    Request::new(&method, &fields.url, headers, body).map_err(|error| Fault::permanent(error.to_string()))
+    Ok(request)
 }
 
 /// Why a status is not what was expected; any 2xx is, where nothing else is asked.
@@ -63,7 +71,7 @@ pub fn unexpected(status: u16, expected: Option<&Value>) -> Option<String> {
     (!wanted.contains(&i64::from(status))).then(|| format!("status {status}, expected {}", words.join(" or ")))
 }
 
-fn answer(response: Response) -> Value {
+fn answer(response: &Response) -> Value {
     let headers: serde_json::Map<String, Value> = response
         .headers
         .iter()
@@ -72,7 +80,7 @@ fn answer(response: Response) -> Value {
     let is_json = headers.get("content-type").and_then(Value::as_str).is_some_and(|kind| kind.contains("json"));
     let parsed = is_json.then(|| serde_json::from_slice(&response.body).ok()).flatten();
     let body = parsed.unwrap_or_else(|| json!(String::from_utf8_lossy(&response.body)));
-    json!({"status": response.status, "headers": headers, "body": body})
+    json!({"status": response.status.as_u16(), "headers": headers, "body": body})
 }
 
 #[cfg(test)]

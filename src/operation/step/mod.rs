@@ -10,6 +10,7 @@ mod operation_log;
 mod state;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -18,8 +19,11 @@ use super::document::{self, Documents};
 use super::prepare::Input;
 use super::scope::Identity;
 use super::walk::{Answer, End, Fault, Start};
-use crate::remote::http::HttpClient;
+use crate::remote::http::{HttpClient, HttpError};
 use crate::runbook::StepType;
+
+/// How much longer than its timeout an attempt is given to say itself that it is over.
+const GRACE: Duration = Duration::from_millis(50);
 
 /// What steps act upon.
 pub struct World {
@@ -35,6 +39,13 @@ pub use notification::Notice;
 impl From<document::Error> for Fault {
     fn from(error: document::Error) -> Self {
         Self { message: error.to_string(), output: Value::Null, permanent: error.is_permanent() }
+    }
+}
+
+impl From<HttpError> for Fault {
+    fn from(error: HttpError) -> Self {
+        let permanent = matches!(error, HttpError::InvalidUrl { .. } | HttpError::ConnectionHeader { .. } | HttpError::Refused { .. });
+        Self { message: error.to_string(), output: Value::Null, permanent }
     }
 }
 
@@ -54,21 +65,20 @@ impl Fault {
 
 /// Runs one attempt to its end or its timeout.
 pub async fn run(start: Start, world: Arc<World>) -> End {
-    let attempt = act(start.kind, start.input, &world);
-    let result = match start.timeout {
-        None => attempt.await,
-        Some(limit) => tokio::time::timeout(limit, attempt)
-            .await
-            .unwrap_or_else(|_| Err(Fault::passing(format!("did not end within its timeout of {}", crate::api::Duration(limit))))),
-    };
+    let limit = start.timeout.unwrap_or(Duration::MAX);
+    // a step that bounds itself says better what it waited for
+    let attempt = act(start.kind, start.input, limit, &world);
+    let result = tokio::time::timeout(limit.saturating_add(GRACE), attempt)
+        .await
+        .unwrap_or_else(|_| Err(Fault::passing(format!("did not end within its timeout of {}", crate::api::Duration(limit)))));
     result.map_or_else(End::Failed, End::Done)
 }
 
-async fn act(kind: StepType, input: Input, world: &World) -> Result<Answer, Fault> {
+async fn act(kind: StepType, input: Input, limit: Duration, world: &World) -> Result<Answer, Fault> {
     match kind {
         StepType::Delay => delay::run(input).await,
-        StepType::HttpRequest => http_request::run(fields(input.fields)?, world).await,
-        StepType::HealthCheck => health_check::run(input.fields, world).await,
+        StepType::HttpRequest => http_request::run(fields(input.fields)?, limit, world).await,
+        StepType::HealthCheck => health_check::run(input.fields, limit, world).await,
         StepType::StateCheck => state::check(fields(input.fields)?, world).await,
         StepType::StateUpdate => state::update(fields(input.fields)?, world).await,
         StepType::OperationLog => operation_log::run(input, world).await,
@@ -96,11 +106,7 @@ async fn act(kind: StepType, input: Input, world: &World) -> Result<Answer, Faul
 
 /// The fields as a step type knows them.
 fn fields<T: DeserializeOwned>(fields: Map<String, Value>) -> Result<T, Fault> {
-    serde_path(Value::Object(fields)).map_err(Fault::permanent)
-}
-
-fn serde_path<T: DeserializeOwned>(value: Value) -> Result<T, String> {
-    serde_json::from_value(value).map_err(|error| error.to_string())
+    serde_json::from_value(Value::Object(fields)).map_err(|error| Fault::permanent(error.to_string()))
 }
 
 /// A whole number that may have been given as text, as substitution in a longer text yields it.

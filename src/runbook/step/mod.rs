@@ -65,6 +65,8 @@ pub enum Body {
         then: Vec<Step>,
         otherwise: Vec<Step>,
     },
+    /// `filter`
+    Filter { condition: Expression },
     /// `foreach`
     Each {
         items: Template,
@@ -75,6 +77,20 @@ pub enum Body {
         max_concurrent: Option<Template>,
         steps: Vec<Step>,
     },
+}
+
+impl Step {
+    /// Whether it may simply run again after it was interrupted.
+    #[must_use]
+    pub fn is_repeatable(&self) -> bool {
+        self.kind.repeatable(&self.fields)
+    }
+
+    /// Whether it may change something outside.
+    #[must_use]
+    pub fn has_outside_effect(&self) -> bool {
+        self.kind.has_outside_effect(&self.fields)
+    }
 }
 
 /// How the pause between two attempts grows.
