@@ -3,3 +3,5 @@
 pub mod controller;
 pub mod remote;
 pub mod runbook;
+pub mod server;
+pub mod telemetry;
