@@ -118,7 +118,7 @@ async fn create(State(server): State<Server>, axum::Json(lease): axum::Json<Leas
     }
 }
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 #[tokio::test(start_paused = true)]
 async fn the_first_candidate_leads_and_keeps_leading() {
@@ -221,15 +221,8 @@ async fn a_leader_whose_lease_was_taken_notices_at_its_next_renewal() {
 async fn a_leader_survives_edits_of_its_lease_and_its_deletion() {
     let server = Server::new();
     let first = server.candidate("a").acquire().await;
-    server.edit(|lease| {
-        lease
-            .as_mut()
-            .unwrap()
-            .metadata
-            .annotations
-            .get_or_insert_default()
-            .extend([("mine".to_owned(), "1".to_owned())])
-    });
+    let mine = ("mine".to_owned(), "1".to_owned());
+    server.edit(|lease| lease.as_mut().unwrap().metadata.annotations.get_or_insert_default().extend([mine]));
     sleep(MINUTE).await;
     assert_eq!(
         server.lease().unwrap().metadata.annotations.unwrap()["mine"],
