@@ -2,7 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
-use schemars::{Schema, SchemaGenerator, json_schema};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -174,7 +174,7 @@ pub struct ParametersSource {
 }
 
 /// What must come before an Operation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Dependency {
     /// Operation or HeatStack.
     pub kind: DependencyKind,
@@ -187,14 +187,14 @@ pub struct Dependency {
 }
 
 /// The kind of a dependency.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum DependencyKind {
     Operation,
     HeatStack,
 }
 
 /// What a dependency must have reached.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum DependencyState {
     #[default]
     Succeeded,
@@ -202,7 +202,7 @@ pub enum DependencyState {
 }
 
 /// A concurrency group.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Concurrency {
     /// The group's name, within one queue.
     #[schemars(length(min = 1, max = 253))]
@@ -213,7 +213,7 @@ pub struct Concurrency {
 }
 
 /// What happens where another of the group is unfinished.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum ConcurrencyPolicy {
     #[default]
     Queue,
@@ -222,7 +222,7 @@ pub enum ConcurrencyPolicy {
 }
 
 /// A new run of a failed Operation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Retry {
     /// The failed Operation's name.
     #[schemars(length(min = 1, max = 253))]
@@ -238,7 +238,7 @@ fn default_from() -> String {
 }
 
 /// Where a run stands: the record of what it did, from which any controller can go on.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct OperationStatus {
     /// The generation of the spec that was last acted upon.
@@ -320,7 +320,7 @@ pub struct OperationStatus {
 }
 
 /// Where an Operation stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Phase {
     /// Not yet fit to be queued.
     Pending,
@@ -358,7 +358,7 @@ impl Phase {
 }
 
 /// An Operation's place in its queue.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct QueuePlace {
     /// 1 is next. Known for the first 20, refreshed at most every 5 s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -368,7 +368,7 @@ pub struct QueuePlace {
 }
 
 /// Which runbook runs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunbookIdentity {
     /// operation.name of the document.
     pub name: String,
@@ -380,7 +380,7 @@ pub struct RunbookIdentity {
 }
 
 /// Who runs an Operation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Runner {
     /// The controller's identity.
     pub identity: String,
@@ -389,7 +389,7 @@ pub struct Runner {
 }
 
 /// What went wrong first; what follows does not change it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FailureStatus {
     /// The path of the step that failed, or that ran when the run was stopped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -399,7 +399,7 @@ pub struct FailureStatus {
 }
 
 /// What is on record of one step.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StepStatus {
     /// Where it stands in the run, such as `services[#2]/probe`.
@@ -439,7 +439,7 @@ pub struct StepStatus {
 }
 
 /// Where a step stands.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum StepPhase {
     /// An attempt runs.
     #[default]

@@ -2,6 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How many Operations of one queue run at once.
@@ -50,7 +51,7 @@ impl Default for OperationQueueSpec {
 }
 
 /// What the queue holds. `running` is the arbiter of its slots: an Operation starts only once it is listed there.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OperationQueueStatus {
     /// The generation of the spec that was last acted upon.
@@ -74,7 +75,7 @@ pub struct OperationQueueStatus {
 }
 
 /// An Operation that holds a slot.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, KubeSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Slot {
     /// The Operation's name.
     pub name: String,

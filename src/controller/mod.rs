@@ -32,7 +32,6 @@ pub struct Context {
 impl Context {
     /// Tells of an object that our types cannot read; it stops nothing else.
     pub fn unreadable(&self, kind: &'static str, metadata: &ObjectMeta, message: &str) {
-        self.metrics.unreadable(kind);
         let (namespace, name) = (metadata.namespace.clone().unwrap_or_default(), metadata.name.clone().unwrap_or_default());
         tracing::warn!(kind, namespace, name, "cannot be read and is left alone: {message}");
     }

@@ -92,12 +92,12 @@ impl StatusSink {
             let refused = match self.patch_status(patch).await {
                 Ok(()) => {
                     self.expect(status.runner.clone());
-                    self.metrics.status_writes.inc();
+                    self.metrics.status_written();
                     return Ok(());
                 }
                 Err(error) => error,
             };
-            self.metrics.status_write_retries.inc();
+            self.metrics.status_write_retried();
             let pause = match self.judge(refused, status).await {
                 Verdict::Over(fenced) => return Err(fenced),
                 Verdict::Invalid(message) if invalid >= INVALID_TRIES => {
@@ -116,8 +116,8 @@ impl StatusSink {
 
     async fn patch_status(&self, patch: Value) -> Result<(), kube::Error> {
         let patch: json_patch::Patch = serde_json::from_value(patch).map_err(kube::Error::SerdeError)?;
-        let request = self.api.patch_status(&self.name, &PatchParams::default(), &Patch::Json::<()>(patch));
-        match tokio::time::timeout(TIMEOUT, request).await {
+        let (parameters, patch) = (PatchParams::default(), Patch::Json::<()>(patch));
+        match tokio::time::timeout(TIMEOUT, self.api.patch_status(&self.name, &parameters, &patch)).await {
             Ok(result) => result.map(drop),
             Err(_) => Err(kube::Error::Service(format!("no answer within {TIMEOUT:?}").into())),
         }

@@ -26,7 +26,7 @@ pub struct Control {
 }
 
 /// Called once, before the first step with an effect outside starts.
-pub type BeforeEffect = Box<dyn FnOnce() -> BoxFuture<'static, Result<(), Fenced>> + Send>;
+pub type BeforeEffect = Box<dyn FnOnce() -> BoxFuture<'static, Result<(), Fenced>> + Send + Sync>;
 
 /// Called for each attempt that ended: its type, whether it went well, and how long it took.
 pub type OnStep = Box<dyn Fn(crate::runbook::StepType, bool, Duration) + Send + Sync>;
@@ -190,7 +190,9 @@ impl Execution {
     }
 
     async fn finish(mut self, mut outcome: Outcome) -> Result<(Outcome, OperationStatus), Fenced> {
-        if let Some(problem) = self.save_report().await {
+        let path = self.run.report_path(Timestamp::now());
+        let report = self.run.report.clone().unwrap_or_default();
+        if let Some(problem) = save_report(path, report, self.world.clone()).await {
             outcome.message = format!("{}; {problem}", outcome.message);
         }
         let now = Timestamp::now();
@@ -200,17 +202,16 @@ impl Execution {
         self.journal.flush(Snapshot { status: status.clone(), originals }).await?;
         Ok((outcome, status))
     }
+}
 
-    /// Writes the report where `results.save_to` says; yields what went wrong.
-    async fn save_report(&self) -> Option<String> {
-        let path = match self.run.report_path(Timestamp::now())? {
-            Ok(path) => path,
-            Err(error) => return Some(format!("the report was not saved: {error}")),
-        };
-        let change = super::document::Change::Text(self.run.report.clone().unwrap_or_default());
-        let saved = self.world.documents.change(&path, change).await;
-        saved.err().map(|error| format!("the report was not saved: {error}"))
-    }
+/// Writes the report where `results.save_to` says; yields what went wrong.
+async fn save_report(path: Option<Result<String, String>>, report: String, world: Arc<World>) -> Option<String> {
+    let path = match path? {
+        Ok(path) => path,
+        Err(error) => return Some(format!("the report was not saved: {error}")),
+    };
+    let saved = world.documents.change(&path, super::document::Change::Text(report)).await;
+    saved.err().map(|error| format!("the report was not saved: {error}"))
 }
 
 fn elapsed(since: Timestamp, now: Timestamp) -> Duration {

@@ -25,7 +25,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use kube::Api;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
+use tokio::task::{Id, JoinSet};
 
 use crate::api::{FINALIZER, Operation};
 use crate::controller::Context;
@@ -86,15 +87,16 @@ impl Watched for Operation {
 /// Looks after all Operations until the watch ends.
 pub async fn run(shared: Arc<Shared>) {
     let mut changes = watching::<Operation>(&shared.context);
-    let (done, mut ended) = mpsc::unbounded_channel();
-    let mut operations = Operations { shared, entries: HashMap::new(), done };
+    let mut operations = Operations { shared, entries: HashMap::new(), tasks: JoinSet::new(), keys: HashMap::new() };
     loop {
         tokio::select! {
             change = changes.recv() => match change {
                 Some(change) => operations.observe(change),
                 None => return,
             },
-            Some(key) = ended.recv() => operations.ended(&key),
+            Some(ended) = operations.tasks.join_next_with_id(), if !operations.tasks.is_empty() => {
+                operations.ended(ended.map_or_else(|broken| broken.id(), |(id, ())| id));
+            }
         }
     }
 }
@@ -103,8 +105,9 @@ pub async fn run(shared: Arc<Shared>) {
 struct Operations {
     shared: Arc<Shared>,
     entries: HashMap<Key, Entry>,
-    /// Told by each task when it ends.
-    done: mpsc::UnboundedSender<Key>,
+    /// One task for each of them; all end with this.
+    tasks: JoinSet<()>,
+    keys: HashMap<Id, Key>,
 }
 
 impl Operations {
@@ -134,29 +137,26 @@ impl Operations {
         } else if operation.is_finished() {
             self.shared.slots.unfinished().remove(&uid);
             if has_finalizer(&operation) {
-                tokio::spawn(supervise::release(self.shared.clone(), operation));
+                self.tasks.spawn(supervise::release(self.shared.clone(), operation));
             }
         } else {
             self.shared.slots.unfinished().insert(&uid);
             let (latest, receiver) = watch::channel(Latest { operation, deleted: false });
-            let (shared, done, ended) = (self.shared.clone(), self.done.clone(), key.clone());
-            tokio::spawn(async move {
-                supervise::supervise(shared, receiver).await;
-                // nobody listens only while the process ends
-                let _ = done.send(ended);
-            });
+            let task = self.tasks.spawn(supervise::supervise(self.shared.clone(), receiver));
+            self.keys.insert(task.id(), key.clone());
             self.entries.insert(key, Entry { uid, latest });
         }
     }
 
     /// A task came to its end; what it left unfinished is looked after anew.
-    fn ended(&mut self, key: &Key) {
-        let Some(entry) = self.entries.get(key).filter(|entry| entry.latest.is_closed()) else { return };
+    fn ended(&mut self, task: Id) {
+        let Some(key) = self.keys.remove(&task) else { return };
+        let Some(entry) = self.entries.get(&key).filter(|entry| entry.latest.is_closed()) else { return };
         let Latest { operation, deleted } = entry.latest.borrow().clone();
         if deleted || operation.is_finished() {
             self.shared.slots.unfinished().remove(&entry.uid);
         }
-        self.entries.remove(key);
+        self.entries.remove(&key);
     }
 }
 

@@ -305,7 +305,7 @@ impl Supervisor {
         let mut base = std::mem::take(&mut self.status);
         base.runner = Some(self.shared.context.runner.clone());
         base.started_at.get_or_insert_with(|| Time(Timestamp::now()));
-        let (control, steering) = watch::channel(control(operation));
+        let (control, steering) = watch::channel(steered(operation));
         let metrics = self.shared.context.metrics.clone();
         let (finalizer_api, name, finalizer_uid) = (api.clone(), operation.metadata.name.clone().unwrap_or_default(), uid.to_owned());
         let (touched, was_touched) = (Arc::new(std::sync::atomic::AtomicBool::new(false)), has_finalizer(operation));
@@ -322,18 +322,20 @@ impl Supervisor {
                     async move { set_finalizer(&finalizer_api, &name, &finalizer_uid, true).await }.boxed()
                 }) as super::execute::BeforeEffect
             }),
-            on_step: Box::new(move |kind, succeeded, took| metrics.step_ended(kind.name(), succeeded, took)),
+            on_step: Box::new(move |kind, succeeded, took| metrics.step_ended(kind.name(), if succeeded { "Succeeded" } else { "Failed" }, took)),
         };
         let steer = async {
             loop {
-                self.changed().await?;
-                let wanted = super::supervise::control(&self.operation());
+                if let Err(fenced) = self.changed().await {
+                    break fenced;
+                }
+                let wanted = steered(&self.operation());
                 control.send_if_modified(|control| std::mem::replace(control, wanted) != wanted);
             }
         };
         let (outcome, _) = tokio::select! {
             result = execution.carry_out().boxed() => result?,
-            stopped = steer => return stopped.map(|never: std::convert::Infallible| match never {}),
+            fenced = steer => return Err(fenced),
         };
         Ok(Carried { outcome, touched: touched.load(std::sync::atomic::Ordering::Relaxed) })
     }
@@ -441,7 +443,7 @@ fn applicant(operation: &Operation) -> Applicant {
     }
 }
 
-fn control(operation: &Operation) -> Control {
+fn steered(operation: &Operation) -> Control {
     Control {
         cancel: operation.spec.cancel || operation.metadata.deletion_timestamp.is_some(),
         suspend: operation.spec.suspend,
@@ -475,7 +477,11 @@ fn record(status: &OperationStatus, frozen: Frozen) -> Record {
 async fn place_changed(ticket: Option<&mut Ticket>) {
     match ticket {
         // the queues end only with the process
-        Some(ticket) if ticket.place.changed().await.is_ok() => {}
-        _ => std::future::pending().await,
+        Some(ticket) => {
+            if ticket.place.changed().await.is_err() {
+                std::future::pending().await
+            }
+        }
+        None => std::future::pending().await,
     }
 }

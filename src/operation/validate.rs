@@ -40,7 +40,7 @@ pub fn operation(operation: &Operation, inputs: &Inputs) -> Result<Beginning, Re
         operation_id: metadata.uid.clone().unwrap_or_default(),
         runbook_name: runbook.name.clone(),
     };
-    let redactor = Redactor::new(secrets);
+    let redactor = Redactor::new(secrets).map_err(|error| Refusal(error.to_string()))?;
     Ok(Beginning { runbook: Arc::new(runbook), identity, parameters, timeout: operation.spec.timeout.0, redactor })
 }
 

@@ -174,7 +174,7 @@ impl Queues {
         queue.admitting = 0;
         match written {
             Written::Replaced(object) => {
-                self.context.metrics.queue_writes.inc();
+                self.context.metrics.queue_written();
                 queue.backoff = None;
                 queue.see(object);
             }
@@ -194,7 +194,7 @@ impl Queues {
 
     fn report_metrics(&self) {
         for (key, queue) in &self.queues {
-            self.context.metrics.queue(&key.namespace, &key.name, queue.index.len(), queue.running.len());
+            self.context.metrics.set_queue(&key.namespace, &key.name, queue.running.len(), queue.index.len());
         }
     }
 }
@@ -221,7 +221,9 @@ impl Queue {
         }
         if same.is_none() {
             self.filled = false;
-            self.tickets.values().for_each(|(_, ticket)| drop(ticket.send_if_modified(|place| std::mem::take(&mut place.missing))));
+            for (_, ticket) in self.tickets.values() {
+                ticket.send_if_modified(|place| std::mem::take(&mut place.missing));
+            }
         }
         let status = object.status.as_ref();
         self.filled |= status.is_some_and(|status| status.observed_generation.is_some_and(|generation| generation > 0));

@@ -1,12 +1,15 @@
 //! `state_check` and `state_update`: places in state documents.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::super::document::Change;
 use super::super::walk::{Answer, Fault};
 use super::World;
-use crate::runbook::path::ResolvedPath;
+use crate::runbook::Scope;
+use crate::runbook::path::{ResolvedPath, StatePath};
 use crate::runbook::substitute::text;
 
 #[derive(Deserialize)]
@@ -53,5 +56,15 @@ pub async fn update(fields: UpdateFields, world: &World) -> Result<Answer, Fault
 }
 
 fn resolved(path: &str) -> Result<ResolvedPath, Fault> {
-    path.parse().map_err(|error| Fault::permanent(format!("{path}: {error}")))
+    let wrong = |error: String| Fault::permanent(format!("{path}: {error}"));
+    StatePath::parse(path).map_err(|error| wrong(error.to_string()))?.resolve(&Nothing).map_err(|error| wrong(error.to_string()))
+}
+
+/// Everything is substituted already.
+struct Nothing;
+
+impl Scope for Nothing {
+    fn lookup(&self, _: &str) -> Option<Cow<'_, Value>> {
+        None
+    }
 }
