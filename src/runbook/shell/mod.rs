@@ -52,10 +52,14 @@ impl Command {
         for segment in segments {
             pieces.push(match segment {
                 substitute::Segment::Literal { text, .. } => Piece::Literal(text.to_owned()),
-                substitute::Segment::Expression { source, offset } => match raw_argument(source) {
-                    Some((argument, shift)) => Piece::Raw(substitute::parse_at(argument, offset + shift)?),
-                    None => Piece::Value(substitute::parse_at(source, offset)?, places.next().unwrap_or(Place::Bare)),
-                },
+                substitute::Segment::Expression { source, offset } => {
+                    if let Some((argument, shift)) = raw_argument(source) {
+                        Piece::Raw(substitute::parse_at(argument, offset + shift)?)
+                    } else {
+                        let place = places.next().ok_or_else(|| scan::refused(offset, "here", "use `raw(...)`"))?;
+                        Piece::Value(substitute::parse_at(source, offset)?, place)
+                    }
+                }
             });
         }
         Ok(Self {

@@ -107,6 +107,9 @@ fn a_value_where_no_quoting_is_safe_is_an_error_at_its_place() {
         "echo \"$${a:-'}'}\" >${x}",
         "echo $((echo a) ; b) >${x}",
         "echo ) >${x}",
+        "a=(b; >${x})",
+        "cat <\\\n<E\n>${x}\nE",
+        "echo \"$\\\n(echo >${x})\"",
         "echo '>${x}",
         "echo \"$(echo >${x})",
         "echo \"$(echo >${x}\"",
@@ -114,7 +117,9 @@ fn a_value_where_no_quoting_is_safe_is_an_error_at_its_place() {
     for marked in table {
         let offset = marked.find(">${").unwrap();
         let text = marked.replacen(">${", "${", 1);
-        let error = Command::parse(&text).expect_err(&text);
+        let parsed = Command::parse(&text);
+        assert!(parsed.is_err(), "{text}");
+        let error = parsed.unwrap_err();
         assert_eq!(error.offset, offset, "{text}: {error}");
         assert!(error.fix.is_some(), "{text}");
         assert!(Command::parse(&text.replace("${x}", "${raw(x)}")).is_ok(), "{text}");
@@ -169,6 +174,7 @@ const CONTEXTS: &[(&str, &str, &str)] = &[
     ("printf \".%s.\" \"$none${x}\"", ".", "."),
     ("printf \".%s.\" \"a $none${none}${x} b\"", ".a ", " b."),
     ("printf '.%s.' $none${x}", ".", "."),
+    ("printf '.%s.' \"$none\\\n${x}\"", ".", "."),
     ("v=${x}; printf '.%s.' \"$v\"", ".", "."),
     ("v=\"${x}\" && printf '.%s.' \"$${v}\"", ".", "."),
     ("printf '%s' .\"$(printf '%s.' ${x})\"", ".", "."),
