@@ -60,7 +60,7 @@ fn a_value_is_quoted_for_its_place() {
         ("# about ${x}\necho ${x}", "a\nb", "# about a b\necho 'a\nb'"),
         ("echo \\\\${x}", "a", "echo \\\\'a'"),
         ("echo ${raw(x)} ${x}", "a b", "echo a b 'a b'"),
-        ("${ raw(x) }", "ls -l", "ls -l"),
+        ("${ raw( x ) }", "ls -l", "ls -l"),
     ];
     for (text, value, expected) in table {
         assert_eq!(render(text, value), expected, "{text}");
@@ -135,12 +135,27 @@ fn a_nul_is_refused() {
 }
 
 #[test]
+fn an_expression_that_does_not_parse_is_an_error_at_its_place() {
+    for (text, offset) in [
+        ("echo ${a +}", 10),
+        ("echo ${raw(a +)}", 14),
+        ("echo ${raw(a) + raw(b)}", 16),
+        ("echo ${raw()}", 11),
+        ("echo ${a", 5),
+    ] {
+        assert_eq!(Command::parse(text).unwrap_err().offset, offset, "{text}");
+    }
+}
+
+#[test]
 fn what_a_command_uses_can_be_asked() {
     let whole = |text| Command::parse(text).unwrap().is_whole_expression();
     assert!(whole("${x}") && whole(" ${x}\n"));
     assert!(!whole("${x} y") && !whole("${x}${y}") && !whole("ls") && !whole("'${x}'") && !whole("${raw(x)}"));
     assert!(Command::parse("echo ${raw(x)}").unwrap().uses_raw());
     assert!(!Command::parse("echo ${x} $${raw(x)}").unwrap().uses_raw());
+    let command = Command::parse("a ${x} '${raw(y + z)}' ${x} $${w}").unwrap();
+    assert_eq!(command.names().into_iter().collect::<Vec<_>>(), ["x", "y", "z"]);
     assert_eq!(Command::parse("a ${x} $${y}").unwrap().to_string(), "a ${x} $${y}");
 }
 

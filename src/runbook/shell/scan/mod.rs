@@ -9,10 +9,10 @@ mod units;
 use here_document::HereDocument;
 use units::{Unit, Units};
 
+use super::Part;
 use super::place::Place;
 use super::word::{Commands, Opening, Position};
 use crate::runbook::expression::ParseError;
-use crate::runbook::substitute::Segment;
 
 /// What was learned about a command.
 #[derive(Debug, Default)]
@@ -32,8 +32,8 @@ const CONTINUED: &str = "an operator may go on in the next line";
 ///
 /// # Errors
 /// The first value that cannot be quoted for its place.
-pub(super) fn scan(segments: &[Segment<'_>]) -> Result<Scanned, ParseError> {
-    let mut scanner = Scanner::new(segments);
+pub(super) fn scan(parts: &[Part<'_>]) -> Result<Scanned, ParseError> {
+    let mut scanner = Scanner::new(parts);
     while let Some(unit) = scanner.units.peek() {
         scanner.step(unit)?;
     }
@@ -73,9 +73,9 @@ struct Scanner {
 }
 
 impl Scanner {
-    fn new(segments: &[Segment<'_>]) -> Self {
+    fn new(parts: &[Part<'_>]) -> Self {
         Self {
-            units: Units::new(segments),
+            units: Units::new(parts),
             frames: vec![Frame::Commands(Box::new(Commands::new(Opening::Start, Position::Command)))],
             pending: Vec::new(),
             uncertain: None,

@@ -1,7 +1,6 @@
 //! A command as characters and values, read from left to right.
 
-use crate::runbook::shell::raw_argument;
-use crate::runbook::substitute::Segment;
+use crate::runbook::shell::Part;
 
 /// A character or a value of the command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,16 +18,16 @@ pub(super) struct Units {
 }
 
 impl Units {
-    pub(super) fn new(segments: &[Segment<'_>]) -> Self {
+    pub(super) fn new(parts: &[Part<'_>]) -> Self {
         let mut units = Vec::new();
-        for segment in segments {
-            match *segment {
-                Segment::Literal { text, offset } => {
-                    units.extend(text.char_indices().map(|(index, c)| (Unit::Character(c), offset + index)));
+        for part in parts {
+            match part {
+                Part::Literal { text, offset } => {
+                    units.extend(text.char_indices().map(|(index, c)| (Unit::Character(c), *offset + index)));
                 }
-                Segment::Expression { source, offset } => {
-                    let unit = if raw_argument(source).is_some() { Unit::Raw } else { Unit::Value };
-                    units.push((unit, offset.saturating_sub(2)));
+                Part::Expression { expression, offset } => {
+                    let unit = if expression.is_raw() { Unit::Raw } else { Unit::Value };
+                    units.push((unit, *offset));
                 }
             }
         }
