@@ -27,7 +27,7 @@ fn render(text: &str, x: &str) -> String {
 
 /// The shells of this machine.
 fn shells() -> impl Iterator<Item = &'static str> {
-    ["/bin/sh", "/bin/bash", "/bin/dash"]
+    ["/bin/sh", "/bin/bash"]
         .into_iter()
         .filter(|shell| std::path::Path::new(shell).exists())
 }
