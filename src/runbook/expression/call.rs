@@ -20,7 +20,7 @@ impl<'e> Evaluation<'e, '_> {
                 self.call(*function, operand, &arguments)
             }
             Link::Matches(pattern) => match operand {
-                Operand::Text(text) => self.is_match(text, pattern),
+                Operand::Text(text) => self.matches_literal(text, pattern),
                 other => self.call(Function::Matches, other, &[]),
             },
             Link::Macro(called, nodes) => self.run(*called, operand, nodes),

@@ -6,16 +6,14 @@ use serde_json::Value;
 use super::ParseError;
 use super::function::{self, Macro, Signature, Style};
 use super::lex::{self, Lexeme, Token};
+use super::pattern::Pattern;
 use super::syntax::{Arithmetic, Comparison, Link, Node, Program, Sign};
 
 /// The longest text that is parsed, in bytes.
 pub(super) const LONGEST: usize = 64 * 1024;
 
-/// How deep brackets may nest.
-pub(super) const DEEPEST: usize = 64;
-
-/// Patterns that stand in the text are compiled when it is parsed, which is not free.
-const MOST_PATTERNS: usize = 32;
+/// How deep brackets may nest, so that even an unoptimised build stays within half of a thread's stack.
+pub(super) const DEEPEST: usize = 32;
 
 /// Parses a whole text.
 pub(super) fn parse(text: &str, condition: bool) -> Result<Program, ParseError> {
@@ -32,7 +30,6 @@ pub(super) fn parse(text: &str, condition: bool) -> Result<Program, ParseError> 
         names: IndexSet::new(),
         locals: Vec::new(),
         depth: 0,
-        patterns: 0,
         raw: Vec::new(),
     };
     if parser.current.token == Token::End {
@@ -60,7 +57,6 @@ pub(super) struct Parser<'t> {
     /// The variables of the macros around, the outermost first.
     locals: Vec<&'t str>,
     depth: usize,
-    patterns: usize,
     /// Where `raw(` stands.
     raw: Vec<usize>,
 }
@@ -381,19 +377,12 @@ impl<'t> Parser<'t> {
         }
     }
 
-    /// The call itself, its pattern compiled if it stands in the text.
+    /// The call itself, its pattern checked if it stands in the text.
     fn call(&mut self, signature: &Signature, arguments: Vec<Node>, offset: usize) -> Result<Link, ParseError> {
         let (function::Function::Matches, [Node::Literal(Value::String(pattern))]) = (signature.function, arguments.as_slice()) else {
             return Ok(Link::Call(signature.function, arguments));
         };
-        self.patterns += 1;
-        if self.patterns > MOST_PATTERNS {
-            return Err(ParseError::new(
-                offset,
-                format!("an expression has at most {MOST_PATTERNS} patterns"),
-            ));
-        }
-        let pattern = super::pattern::compile(pattern).map_err(|message| ParseError::new(offset, message))?;
+        let pattern = Pattern::parse(pattern).map_err(|message| ParseError::new(offset, message))?;
         Ok(Link::Matches(pattern))
     }
 

@@ -1,10 +1,10 @@
 //! The parsed form. Chains of one precedence are flat, so the tree is never higher than the brackets of the text allow.
 
 use indexmap::IndexSet;
-use regex::Regex;
 use serde_json::Value;
 
 use super::function::{Function, Macro};
+use super::pattern::Pattern;
 
 /// A parsed text.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ pub(super) enum Link {
     Index(Node),
     Call(Function, Vec<Node>),
     /// `matches` with a pattern that stands in the text.
-    Matches(Regex),
+    Matches(Pattern),
     Macro(Macro, Vec<Node>),
     /// `raw(...)` around the value; none is left once the text is parsed.
     Raw,

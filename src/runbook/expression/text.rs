@@ -6,7 +6,7 @@ use super::budget::ELEMENT;
 use super::evaluate::{Evaluation, Outcome};
 use super::function::Function;
 use super::operand::{Failure, List, Operand, Text, wrong};
-use super::pattern;
+use super::pattern::{self, Pattern};
 
 /// What compiling a pattern costs, in steps.
 const PATTERN_STEPS: usize = 200;
@@ -49,7 +49,15 @@ impl<'e> Evaluation<'e, '_> {
         self.is_match(text, &compiled)
     }
 
-    pub(super) fn is_match(&mut self, text: &str, pattern: &Regex) -> Outcome<'e> {
+    /// `matches` with a pattern that stands in the text of the expression.
+    pub(super) fn matches_literal(&mut self, text: &str, pattern: &Pattern) -> Outcome<'e> {
+        if pattern.is_new() {
+            self.budget.step(PATTERN_STEPS)?;
+        }
+        self.is_match(text, pattern.get().map_err(Failure::Wrong)?)
+    }
+
+    fn is_match(&mut self, text: &str, pattern: &Regex) -> Outcome<'e> {
         self.budget.read(text.len().saturating_mul(PATTERN_FACTOR))?;
         Ok(Operand::Boolean(pattern.is_match(text)))
     }

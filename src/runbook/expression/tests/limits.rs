@@ -14,52 +14,16 @@ fn with_small_stack(test: impl FnOnce() + Send + 'static) {
 
 #[test]
 fn a_text_of_any_shape_neither_overflows_the_stack_nor_takes_long() {
-    with_small_stack(|| {
-        let patterns = [
-            "(",
-            "!",
-            "-",
-            "NOT ",
-            "a?b:",
-            "a?",
-            "[",
-            "{'a':",
-            "a.b",
-            ".b",
-            "a+",
-            "a*",
-            "a==",
-            "a&&",
-            "a||",
-            "a[",
-            "size(",
-            "a.all(x,",
-            "a.trim().",
-            "{",
-            "'${",
-            "${",
-            "'",
-            "x.map(y,",
-            "1,",
-            "a in ",
-            "[1,",
-            "has(a.",
-            "!-",
-        ];
-        for pattern in patterns {
-            for (start, end) in [("", "a"), ("a", ""), ("a + ", ""), ("[", "a]"), ("a", ".trim()")] {
-                let text = format!("{start}{}{end}", pattern.repeat(60_000 / pattern.len()));
-                for parsed in [Expression::parse(&text), Expression::parse_condition(&text)] {
-                    let Ok(expression) = parsed else { continue };
+    let patterns =
+        "( ! - NOT~ a?b: a? [ {'a': a.b .b a+ a* a== a&& a|| a[ size( a.all(x, a.trim(). { '${ ${ ' x.map(y, 1, a~in~ [1, has(a. !-";
+    with_small_stack(move || {
+        for pattern in patterns.split(' ').map(|pattern| pattern.replace('~', " ")) {
+            for (start, end) in [("", "a"), ("a", ""), ("[", "a]"), ("a", ".trim()")] {
+                let text = format!("{start}{}{end}", pattern.repeat(10_000 / pattern.len()));
+                for expression in [Expression::parse(&text), Expression::parse_condition(&text)].into_iter().flatten() {
                     let copy = expression.clone();
-                    let facts = (
-                        expression.names().len(),
-                        expression.comparisons().len(),
-                        format!("{expression:?}").len(),
-                    );
-                    assert!(facts.2 > 0);
-                    let (first, second) = (expression.evaluate(&names()), copy.evaluate(&names()));
-                    assert_eq!(first, second);
+                    assert_eq!(expression.evaluate(&names()), copy.evaluate(&names()), "{pattern}");
+                    assert!(copy.names().len() + copy.comparisons().len() <= text.len());
                 }
             }
         }
@@ -71,13 +35,13 @@ fn brackets_may_nest_to_the_limit_with_every_operator_between_and_no_deeper() {
     with_small_stack(|| {
         let level = "(false ? 1 : missing || true && NOT 1 == 1 + 2 * -size([";
         let nested = |levels: usize| format!("{}1{}", level.repeat(levels), "]))".repeat(levels));
-        let deepest = Expression::parse(&nested(21)).unwrap();
+        let deepest = Expression::parse(&nested(10)).unwrap();
         assert_eq!(deepest.evaluate(&names()), Ok(json!(true)));
         assert_eq!(deepest.clone().names().len(), 1);
-        for text in [nested(22), "(".repeat(65) + "1" + &")".repeat(65)] {
-            assert!(parse_error(&text).message.contains("deeper than 64"), "{text}");
+        for text in [nested(11), "(".repeat(33) + "1" + &")".repeat(33)] {
+            assert!(parse_error(&text).message.contains("deeper than 32"), "{text}");
         }
-        assert_eq!(evaluate(&("(".repeat(64) + "1" + &")".repeat(64))), Ok(json!(1)));
+        assert_eq!(evaluate(&("(".repeat(32) + "1" + &")".repeat(32))), Ok(json!(1)));
     });
 }
 
@@ -88,7 +52,7 @@ fn long_chains_have_their_value() {
     let text = "'ab'+".repeat(10_000) + "'c'";
     assert_eq!(evaluate(&text).unwrap().as_str().map(str::len), Some(20_001));
     let path = "map".to_owned() + &".b".repeat(30_000);
-    assert!(evaluate(&path).unwrap_err().0.contains("text has no member `b`"));
+    assert_eq!(evaluate(&path), Ok(json!(null)));
     assert_eq!(evaluate(&("!".repeat(30_001) + "true")), Ok(json!(false)));
     assert_eq!(evaluate(&("false ? 1 : ".repeat(5_000) + "2")), Ok(json!(2)));
     assert_eq!(evaluate(&("' a '".to_owned() + &".trim()".repeat(9_000))), Ok(json!("a")));
@@ -106,7 +70,6 @@ fn more_than_100_000_steps_are_refused_and_nothing_makes_up_for_that() {
     let thousand = Value::from((0..1000).collect::<Vec<_>>());
     let scope = Names(json!({"a": thousand, "long": "x".repeat(1_000_000)}));
     for text in [
-        "a.map(x, a.map(y, a.map(z, 1)))",
         "a.all(x, a.all(y, x + y >= 0)) || true",
         "a.exists(x, a.exists(y, x + y < 0)) && false",
         "a.filter(x, a == a)",
@@ -126,6 +89,7 @@ fn more_than_1_mib_of_text_is_refused_however_it_is_built() {
     let scope = Names(json!({"long": "x".repeat(1000), "a": (0..5000).collect::<Vec<_>>(), "big": [["x".repeat(300_000)]]}));
     for text in [
         "a.map(x, long)",
+        "a.map(x, a.map(y, x))",
         "a.map(x, long).join('')",
         "a.join(long)",
         "a.map(x, long + string(x))",
@@ -159,7 +123,7 @@ fn what_is_only_passed_on_costs_nothing() {
 #[test]
 fn ten_thousand_items_are_filtered_within_the_budget() {
     let items: Vec<_> = (0..10_000)
-        .map(|index| json!({"a": index, "b": "ready", "c": {"big": [index; 10]}}))
+        .map(|index| json!({"a": index, "b": "ready", "c": {"big": [index, index]}}))
         .collect();
     let scope = Names(json!({"items": items}));
     let expression = Expression::parse("items.filter(x, x.a >= 9990 && x.b == 'ready')").unwrap();
@@ -184,83 +148,32 @@ fn a_name_is_looked_up_once_and_only_if_it_is_read() {
 
 #[test]
 fn a_pattern_is_bounded() {
-    for text in [r"platform.matches(r'(\pL{100}){100}')", "platform.matches('((a{100}){100}){100}')"] {
-        assert!(parse_error(text).message.contains("too large once it is compiled"), "{text}");
-    }
-    assert!(
-        parse_error(&("platform.matches('".to_owned() + &"(".repeat(1000) + "')"))
-            .message
-            .contains("no regular expression")
-    );
     assert_eq!(
         evaluate(r"'some.one@example.org'.matches(r'^[\w.+-]+@(\w+\.)+\w{2,10}$')"),
         Ok(json!(true))
     );
-    let many = vec!["platform.matches('x')"; 33].join(" && ");
-    assert!(parse_error(&many).message.contains("at most 32 patterns"));
-    assert_failures(&[(r"platform.matches(empty + '(a{500}){500}')", "too large once it is compiled")]);
+    assert_failures(&[
+        (r"platform.matches(r'(\pL{100}){100}')", "too large once it is compiled"),
+        ("platform.matches('((a{100}){100}){100}')", "too large once it is compiled"),
+        ("platform.matches(empty + '(a{500}){500}')", "too large once it is compiled"),
+    ]);
+    let deep = format!("platform.matches('{}{}')", "(".repeat(1000), ")".repeat(1000));
+    assert!(parse_error(&deep).message.contains("no regular expression"));
+    let many: Vec<_> = (0..600).map(|index| format!("platform.matches('{index}')")).collect();
+    assert_failures(&[(&many.join(" || "), "more than 100000 steps")]);
 }
 
 /// Pieces of the language, in any order.
 fn pieces() -> impl Strategy<Value = String> {
-    let piece = prop::sample::select(vec![
-        "a",
-        "items",
-        "map",
-        "x",
-        "1",
-        "-1",
-        "2.5",
-        "'a'",
-        "'${a}'",
-        "\"b\"",
-        "r'c'",
-        "true",
-        "null",
-        "[",
-        "]",
-        "{",
-        "}",
-        "(",
-        ")",
-        ",",
-        ":",
-        "?",
-        "+",
-        "-",
-        "*",
-        "/",
-        "%",
-        "!",
-        "==",
-        "!=",
-        "<",
-        ">=",
-        "&&",
-        "||",
-        " AND ",
-        " OR ",
-        " NOT ",
-        " in ",
-        ".",
-        ".length",
-        ".b",
-        "size(",
-        "has(",
-        ".map(x,",
-        ".all(x,",
-        ".split(",
-        ".join(",
-        ".matches(",
-        "int(",
-        "string(",
-        "${",
-        "$${",
-        "'",
-        "\\",
-        "é",
-        " ",
-    ]);
+    let pieces = "a items map x 1 -1 2.5 'a' '${a}' \"b\" r'c' true null [ ] { } ( ) , : ? + - * / % ! == != < >= && || ~AND~ ~OR~ ~NOT~ ~in~ . \
+                  .length .b size( has( .map(x, .all(x, .split( .join( .matches( int( string( ${ $${ ' \\ é ~";
+    let piece = prop::sample::select(
+        pieces
+            .split(' ')
+            .filter(|piece| !piece.is_empty())
+            .map(|piece| piece.replace('~', " "))
+            .collect::<Vec<_>>(),
+    );
     prop::collection::vec(piece, 0..20).prop_map(|pieces| pieces.concat())
 }
 
