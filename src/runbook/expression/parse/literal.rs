@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use super::ParseError;
-use super::embedded::embedded_end;
+use super::super::ParseError;
+use super::super::embedded::embedded_end;
+use super::super::syntax::Node;
+use super::Parser;
 use super::lex::{Lexeme, Token};
-use super::parse::Parser;
 use super::quoted::unescape;
-use super::syntax::Node;
 
 impl Parser<'_> {
     pub(super) fn quoted(&mut self, raw: bool) -> Result<Node, ParseError> {

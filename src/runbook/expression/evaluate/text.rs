@@ -2,11 +2,11 @@
 
 use regex::Regex;
 
+use super::super::function::Function;
+use super::super::pattern::{self, Pattern};
 use super::budget::ELEMENT;
-use super::evaluate::{Evaluation, Outcome};
-use super::function::Function;
 use super::operand::{Failure, List, Operand, Text, wrong};
-use super::pattern::{self, Pattern};
+use super::{Evaluation, Outcome};
 
 /// What compiling a pattern costs, in steps.
 const PATTERN_STEPS: usize = 200;

@@ -1,11 +1,11 @@
 //! Members, indexes, calls and macros: what is done to a value.
 
-use super::arithmetic::compare;
+use super::super::function::{Function, Macro};
+use super::super::syntax::{Link, Node};
+use super::compare;
 use super::convert;
-use super::evaluate::{Evaluation, Outcome, boolean, settled};
-use super::function::{Function, Macro};
 use super::operand::{Failure, Key, List, Operand, Text, wrong};
-use super::syntax::{Link, Node};
+use super::{Evaluation, Outcome, boolean, settled};
 
 impl<'e> Evaluation<'e, '_> {
     /// What one link of a chain makes of a value.

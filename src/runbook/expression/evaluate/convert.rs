@@ -1,8 +1,8 @@
 //! `int`, `double`, `string` and `bool`. Whitespace around a text that is read as a number or a boolean does not count: what a
 //! command prints ends in a newline.
 
+use super::Outcome;
 use super::budget::Budget;
-use super::evaluate::Outcome;
 use super::operand::{Operand, wrong};
 
 pub(super) fn int<'e>(operand: &Operand<'e>) -> Outcome<'e> {

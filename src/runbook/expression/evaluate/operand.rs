@@ -17,6 +17,14 @@ pub(super) enum Failure {
     Wrong(String),
 }
 
+impl Failure {
+    pub(super) fn message(self) -> String {
+        match self {
+            Self::Exhausted(message) | Self::Wrong(message) => message,
+        }
+    }
+}
+
 /// That there is no value, and why.
 pub(super) fn wrong<T>(message: impl Into<String>) -> Result<T, Failure> {
     Err(Failure::Wrong(message.into()))

@@ -1,6 +1,6 @@
 //! What stands between quotes: CEL's escapes.
 
-use super::ParseError;
+use super::super::ParseError;
 
 /// The text that the inside of a quoted literal stands for. `offset` is where it starts in the whole expression.
 pub(super) fn unescape(inside: &str, offset: usize) -> Result<String, ParseError> {

@@ -2,17 +2,12 @@
 
 use std::cmp::Ordering;
 
-use super::super::budget::Budget;
-use super::super::operand::{Failure, List, Map, Operand, wrong};
 use super::super::syntax::Comparison;
+use super::budget::Budget;
+use super::operand::{Failure, List, Map, Operand, wrong};
 
 /// Whether `left comparison right` holds.
-pub(in super::super) fn holds(
-    comparison: Comparison,
-    left: &Operand<'_>,
-    right: &Operand<'_>,
-    budget: &mut Budget,
-) -> Result<bool, Failure> {
+pub(super) fn holds(comparison: Comparison, left: &Operand<'_>, right: &Operand<'_>, budget: &mut Budget) -> Result<bool, Failure> {
     match comparison {
         Comparison::Equal => equal(left, right, budget),
         Comparison::Unequal => Ok(!equal(left, right, budget)?),
@@ -30,7 +25,7 @@ pub(in super::super) fn holds(
 }
 
 /// Values of different types are unequal, save that the texts `true` and `false` equal the booleans.
-pub(in super::super) fn equal(left: &Operand<'_>, right: &Operand<'_>, budget: &mut Budget) -> Result<bool, Failure> {
+pub(super) fn equal(left: &Operand<'_>, right: &Operand<'_>, budget: &mut Budget) -> Result<bool, Failure> {
     match (left, right) {
         (Operand::Null, Operand::Null) => Ok(true),
         (Operand::Boolean(left), Operand::Boolean(right)) => Ok(left == right),
@@ -44,7 +39,6 @@ pub(in super::super) fn equal(left: &Operand<'_>, right: &Operand<'_>, budget: &
         }
         (Operand::List(left), Operand::List(right)) => equal_lists(left, right, budget),
         (Operand::Map(left), Operand::Map(right)) => equal_maps(left, right, budget),
-        #[expect(clippy::float_cmp, reason = "equality in CEL is exact")]
         _ => Ok(left.number().is_some_and(|left| right.number() == Some(left))),
     }
 }
@@ -80,7 +74,7 @@ fn equal_maps(left: &Map<'_>, right: &Map<'_>, budget: &mut Budget) -> Result<bo
 }
 
 /// Whether a list has an equal item, or a map the key. Null has nothing.
-pub(in super::super) fn contains(container: &Operand<'_>, item: &Operand<'_>, budget: &mut Budget) -> Result<bool, Failure> {
+pub(super) fn contains(container: &Operand<'_>, item: &Operand<'_>, budget: &mut Budget) -> Result<bool, Failure> {
     match container {
         Operand::Null => Ok(false),
         Operand::List(list) => {

@@ -1,7 +1,7 @@
 //! Text to tokens, one at a time.
 
-use super::ParseError;
-use super::embedded::embedded_end;
+use super::super::ParseError;
+use super::super::embedded::embedded_end;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Token {
@@ -51,12 +51,7 @@ pub(super) fn next(text: &str, from: usize, condition: bool) -> Result<Lexeme, P
     let rest = text.get(from..).unwrap_or_default();
     let start = from + rest.len() - rest.trim_start().len();
     let rest = rest.trim_start();
-    let lexer = Lexer {
-        text,
-        start,
-        rest,
-        condition,
-    };
+    let lexer = Lexer { start, rest, condition };
     match rest.chars().next() {
         None => Ok(lexer.lexeme(Token::End, 0)),
         Some('\'' | '"') => lexer.quoted(0, false),
@@ -73,9 +68,8 @@ pub(super) fn is_word(character: char) -> bool {
 }
 
 struct Lexer<'t> {
-    text: &'t str,
     start: usize,
-    /// The text from `start` on.
+    /// The text from there on.
     rest: &'t str,
     condition: bool,
 }
@@ -181,7 +175,6 @@ impl Lexer<'_> {
         }
         let Some(inner) = here.strip_prefix("${") else { return Ok(1) };
         let end = embedded_end(inner).ok_or_else(|| ParseError::unterminated(self.start + at))?;
-        debug_assert!(self.start + at + end < self.text.len());
         Ok(end + 3)
     }
 }

@@ -2,12 +2,10 @@
 
 use std::rc::Rc;
 
+use super::super::syntax::{Arithmetic, Sign};
 use super::budget::{Budget, ELEMENT};
-use super::evaluate::{Outcome, boolean};
 use super::operand::{List, Operand, Text, wrong};
-use super::syntax::{Arithmetic, Sign};
-
-pub(super) mod compare;
+use super::{Outcome, boolean};
 
 /// `!operand` or `-operand`.
 pub(super) fn sign<'e>(sign: Sign, operand: &Operand<'e>) -> Outcome<'e> {

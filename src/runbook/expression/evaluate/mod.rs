@@ -10,12 +10,20 @@ use regex::Regex;
 use serde_json::Value;
 
 use super::Scope;
-use super::arithmetic::{self, compare};
-use super::budget::Budget;
-use super::operand::{Failure, Map, Operand, wrong};
 use super::syntax::{Arithmetic, Comparison, Link, Node, Program, Sign};
 
-pub(super) type Outcome<'e> = Result<Operand<'e>, Failure>;
+mod arithmetic;
+mod budget;
+mod call;
+mod compare;
+mod convert;
+mod operand;
+mod text;
+
+use budget::Budget;
+use operand::{Failure, Map, Operand, wrong};
+
+type Outcome<'e> = Result<Operand<'e>, Failure>;
 
 /// Looks each name of a program up once, when it is first read.
 pub(super) struct Names<'s> {
@@ -44,8 +52,8 @@ pub(super) struct Evaluation<'e, 's> {
     /// The values of the macro variables, the outermost first.
     locals: Vec<Operand<'e>>,
     /// Patterns that were made while evaluating.
-    pub(super) patterns: HashMap<String, Regex>,
-    pub(super) budget: Budget,
+    patterns: HashMap<String, Regex>,
+    budget: Budget,
 }
 
 impl<'e, 's> Evaluation<'e, 's> {
@@ -60,23 +68,30 @@ impl<'e, 's> Evaluation<'e, 's> {
     }
 
     /// The value of the whole.
-    pub(super) fn value(mut self) -> Result<Value, Failure> {
-        let operand = self.evaluate(&self.program.root)?;
-        operand.into_value(&mut self.budget)
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(super) fn value(mut self) -> Result<Value, String> {
+        self.evaluate(&self.program.root)
+            .and_then(|operand| operand.into_value(&mut self.budget))
+            .map_err(Failure::message)
     }
 
-    /// The value of the whole as a boolean.
-    pub(super) fn holds(mut self) -> Result<bool, Failure> {
-        match self.evaluate(&self.program.root)? {
+    /// The value of the whole as that of a condition.
+    ///
+    /// # Errors
+    /// Why there is none, or that it is no boolean.
+    pub(super) fn holds(mut self) -> Result<bool, String> {
+        match self.evaluate(&self.program.root).map_err(Failure::message)? {
             Operand::Boolean(holds) => Ok(holds),
-            other => wrong(format!(
+            other => Err(format!(
                 "a condition is true or false, and this one is {}: compare it, as in `... == true`",
                 other.kind()
             )),
         }
     }
 
-    pub(super) fn evaluate(&mut self, node: &'e Node) -> Outcome<'e> {
+    fn evaluate(&mut self, node: &'e Node) -> Outcome<'e> {
         match node {
             Node::Literal(value) => Ok(Operand::from(value)),
             Node::Name(index) => Ok(self.names.read(*index, self.program).map_or(Operand::Null, Operand::from)),
@@ -220,7 +235,7 @@ impl<'e, 's> Evaluation<'e, 's> {
     }
 
     /// Evaluates a node with one more macro variable.
-    pub(super) fn with_local(&mut self, value: Operand<'e>, node: &'e Node) -> Outcome<'e> {
+    fn with_local(&mut self, value: Operand<'e>, node: &'e Node) -> Outcome<'e> {
         self.locals.push(value);
         let outcome = self.evaluate(node);
         self.locals.pop();
@@ -229,7 +244,7 @@ impl<'e, 's> Evaluation<'e, 's> {
 }
 
 /// The boolean that an operand is.
-pub(super) fn boolean(operand: &Operand<'_>, rule: &str) -> Result<bool, Failure> {
+fn boolean(operand: &Operand<'_>, rule: &str) -> Result<bool, Failure> {
     match operand {
         Operand::Boolean(boolean) => Ok(*boolean),
         Operand::Text(_) => wrong(format!("{rule}, got text: compare it, as in `... == true`")),
@@ -238,7 +253,7 @@ pub(super) fn boolean(operand: &Operand<'_>, rule: &str) -> Result<bool, Failure
 }
 
 /// Whether this side of `&&` or `||` decides. Remembers the first failure; one of the budget is final.
-pub(super) fn settled(outcome: Result<bool, Failure>, decisive: bool, failure: &mut Option<Failure>) -> Result<bool, Failure> {
+fn settled(outcome: Result<bool, Failure>, decisive: bool, failure: &mut Option<Failure>) -> Result<bool, Failure> {
     match outcome {
         Ok(side) => Ok(side == decisive),
         Err(exhausted @ Failure::Exhausted(_)) => Err(exhausted),
