@@ -10,8 +10,11 @@ use super::Kind;
 /// What to write instead.
 pub(super) fn convert(given: &Value, kind: Kind) -> Result<Value, &'static str> {
     match (kind, given) {
-        (Kind::String, Value::String(_)) | (Kind::Boolean, Value::Bool(_)) | (Kind::Number, Value::Number(_)) => Some(given.clone()),
-        (Kind::List, Value::Array(_)) | (Kind::Object, Value::Object(_)) => Some(given.clone()),
+        (Kind::String, Value::String(_))
+        | (Kind::Boolean, Value::Bool(_))
+        | (Kind::Number, Value::Number(_))
+        | (Kind::List, Value::Array(_))
+        | (Kind::Object, Value::Object(_)) => Some(given.clone()),
         (Kind::Integer, Value::Number(number)) => integer(number),
         (Kind::Integer, Value::String(text)) => number(text).as_ref().and_then(integer),
         (Kind::Number, Value::String(text)) => number(text).map(Value::Number),

@@ -12,7 +12,7 @@ use super::diagnostic::{Diagnostic, Diagnostics, Severity};
 use super::substitute::text;
 
 /// How large a compiled pattern may be, in bytes.
-const PATTERN_LIMIT: usize = 2 * 1024 * 1024;
+const PATTERN_LIMIT: usize = 16 * 1024 * 1024;
 
 /// How many characters of a value a message repeats.
 const SHOWN: usize = 100;
@@ -193,7 +193,7 @@ pub fn bind(declared: &IndexMap<String, Parameter>, given: &Map<String, Value>) 
 
 fn bind_one(name: &str, parameter: &Parameter, given: Option<&Value>) -> Result<Value, Diagnostic> {
     match given {
-        Some(value) if !value.is_null() && !(parameter.required && value == "") => parameter
+        Some(value) if !(value.is_null() || parameter.required && value == "") => parameter
             .accept(value)
             .map_err(|Refusal { code, message, fix }| problem(name, code, format!("parameter `{name}`: {message}"), fix)),
         _ if parameter.required => Err(problem(
@@ -276,20 +276,19 @@ fn compile(pattern: &str) -> Result<Regex, Refusal> {
             .dfa_size_limit(PATTERN_LIMIT)
             .build()
     };
-    // Alone first: `a)|(?:b` is a pattern only inside the group.
-    build(pattern)
-        .and_then(|_| build(&format!(r"\A(?:{pattern})\z")))
-        .map_err(|error| Refusal {
-            code: "invalid-pattern",
-            message: match error {
-                regex::Error::CompiledTooBig(_) => format!("the pattern `{pattern}` is too large"),
-                _ => format!(
-                    "`{pattern}` is no regular expression: {}",
-                    error.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ")
-                ),
-            },
-            fix: None,
-        })
+    // Alone first: `a)|(?:b` is a pattern only inside the group. With a line break where `(?x)` and a comment end it.
+    let whole = |_| build(&format!(r"\A(?:{pattern})\z")).or_else(|_| build(&format!("\\A(?:{pattern}\n)\\z")));
+    build(pattern).and_then(whole).map_err(|error| Refusal {
+        code: "invalid-pattern",
+        message: match error {
+            regex::Error::CompiledTooBig(_) => format!("the pattern `{pattern}` is too large"),
+            _ => format!(
+                "`{pattern}` is no regular expression: {}",
+                error.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ")
+            ),
+        },
+        fix: None,
+    })
 }
 
 #[cfg(test)]

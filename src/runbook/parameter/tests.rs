@@ -4,6 +4,7 @@ use indexmap::IndexMap;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
+use super::super::diagnostic::Diagnostics;
 use super::{Kind, Parameter, bind, infer, nearest};
 
 fn of(kind: Kind) -> Parameter {
@@ -20,8 +21,8 @@ fn declared(parameters: impl IntoIterator<Item = (&'static str, Parameter)>) -> 
         .collect()
 }
 
-fn object(value: Value) -> Map<String, Value> {
-    value.as_object().unwrap().clone()
+fn bind_json(declared: &IndexMap<String, Parameter>, given: &Value) -> Result<Map<String, Value>, Diagnostics> {
+    bind(declared, given.as_object().unwrap())
 }
 
 #[test]
@@ -107,7 +108,7 @@ fn every_declared_parameter_has_a_value() {
         ("region", infer(&json!("iad"))),
         ("owner", of(Kind::String)),
     ]);
-    let bound = bind(&declared, &object(json!({"name": "web", "port": "8080", "region": null}))).unwrap();
+    let bound = bind_json(&declared, &json!({"name": "web", "port": "8080", "region": null})).unwrap();
     assert_eq!(
         Value::Object(bound),
         json!({"name": "web", "port": 8080, "region": "iad", "owner": null})
@@ -148,7 +149,7 @@ fn all_problems_are_reported_together() {
         ),
     ]);
     let given = json!({"servicename": "web", "port": "many", "size": "xl", "image": "a1", "empty": "", "whatever_this_is": 1});
-    let problems = bind(&declared, &object(given)).unwrap_err();
+    let problems = bind_json(&declared, &given).unwrap_err();
     let found: Vec<_> = problems.0.iter().map(|problem| (problem.path.as_str(), problem.code)).collect();
     let expected = [
         ("parameters.service_name", "missing-parameter"),
@@ -189,7 +190,7 @@ fn a_secret_value_is_in_no_message() {
         ("d", secret(of(Kind::Object))),
     ]);
     let given = json!({"a": "hunter2", "b": "hunter2", "c": "hunter2", "d": "{\"hunter2\": ", "e": "hunter2"});
-    let problems = bind(&declared, &object(given)).unwrap_err();
+    let problems = bind_json(&declared, &given).unwrap_err();
     assert_eq!(problems.0.len(), 5);
     assert!(!format!("{problems:?}").contains("hunter2"));
 }
@@ -226,6 +227,7 @@ fn a_pattern_matches_the_whole_text() {
         ("[0-9]+", json!(8080), true),
         ("[a-z]+", json!(["a", "b"]), true),
         ("[a-z]+", json!(["a", "B"]), false),
+        ("(?x) a # the letter", json!("a"), true),
         (r"[\w.-]{1,253}", json!("web.example.org"), true),
     ] {
         assert_eq!(with(pattern).accept(&value).is_ok(), matches, "{pattern} {value}");

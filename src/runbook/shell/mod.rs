@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::expression::{EvaluationError, Expression, ParseError, Scope};
-use super::substitute::{self, Budget};
+use super::substitute::{self, Budget, Segment};
 use place::Place;
 
 /// A shell command that may hold `${...}`.
@@ -32,6 +32,31 @@ enum Piece {
     Raw(Expression),
 }
 
+/// A piece that does not know its place yet.
+enum Part<'a> {
+    Literal {
+        text: &'a str,
+        offset: usize,
+    },
+    Expression {
+        expression: Expression,
+        /// Of the `${`.
+        offset: usize,
+    },
+}
+
+impl<'a> Part<'a> {
+    fn new(segment: Segment<'a>) -> Result<Self, ParseError> {
+        Ok(match segment {
+            Segment::Literal { text, offset } => Self::Literal { text, offset },
+            Segment::Expression { source, offset } => Self::Expression {
+                expression: substitute::parse_at(source, offset)?,
+                offset: offset.saturating_sub(2),
+            },
+        })
+    }
+}
+
 impl Command {
     /// Parses the text of a command.
     ///
@@ -45,22 +70,23 @@ impl Command {
                 fix: None,
             });
         }
-        let segments = substitute::segments(text)?;
-        let scanned = scan::scan(&segments)?;
+        let parts = substitute::segments(text)?
+            .into_iter()
+            .map(Part::new)
+            .collect::<Result<Vec<_>, _>>()?;
+        let scanned = scan::scan(&parts)?;
         let mut places = scanned.places.into_iter();
-        let mut pieces = Vec::with_capacity(segments.len());
-        for segment in segments {
-            pieces.push(match segment {
-                substitute::Segment::Literal { text, .. } => Piece::Literal(text.to_owned()),
-                substitute::Segment::Expression { source, offset } => match raw_argument(source) {
-                    Some((argument, shift)) => Piece::Raw(substitute::parse_at(argument, offset + shift)?),
-                    None => Piece::Value(substitute::parse_at(source, offset)?, places.next().unwrap_or(Place::Bare)),
-                },
-            });
-        }
+        let mut piece = |part| match part {
+            Part::Literal { text, .. } => Ok(Piece::Literal(text.to_owned())),
+            Part::Expression { expression, .. } if expression.is_raw() => Ok(Piece::Raw(expression)),
+            Part::Expression { expression, offset } => match places.next() {
+                Some(place) => Ok(Piece::Value(expression, place)),
+                None => Err(scan::refused(offset, "here", "use `raw(...)`")),
+            },
+        };
         Ok(Self {
             source: text.to_owned(),
-            pieces,
+            pieces: parts.into_iter().map(&mut piece).collect::<Result<_, _>>()?,
             reinterpreted: scanned.reinterpreted,
         })
     }
@@ -120,7 +146,7 @@ impl Command {
         self.expressions().flat_map(Expression::names).collect()
     }
 
-    /// Its expressions, in order; of `raw(x)` it is `x`.
+    /// Its expressions, in order.
     pub fn expressions(&self) -> impl Iterator<Item = &Expression> {
         self.pieces.iter().filter_map(|piece| match piece {
             Piece::Literal(_) => None,
@@ -150,14 +176,6 @@ fn value(expression: &Expression, scope: &dyn Scope) -> Result<String, Evaluatio
         )));
     }
     Ok(value)
-}
-
-/// What stands inside `raw(...)`, and its offset.
-fn raw_argument(source: &str) -> Option<(&str, usize)> {
-    let call = source.trim();
-    let argument = call.strip_prefix("raw")?.trim_start().strip_prefix('(')?.strip_suffix(')')?;
-    let shift = source.trim_end().len() - argument.len() - 1;
-    Some((argument, shift))
 }
 
 #[cfg(test)]

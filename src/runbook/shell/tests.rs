@@ -60,7 +60,7 @@ fn a_value_is_quoted_for_its_place() {
         ("# about ${x}\necho ${x}", "a\nb", "# about a b\necho 'a\nb'"),
         ("echo \\\\${x}", "a", "echo \\\\'a'"),
         ("echo ${raw(x)} ${x}", "a b", "echo a b 'a b'"),
-        ("${ raw(x) }", "ls -l", "ls -l"),
+        ("${ raw( x ) }", "ls -l", "ls -l"),
     ];
     for (text, value, expected) in table {
         assert_eq!(render(text, value), expected, "{text}");
@@ -107,6 +107,9 @@ fn a_value_where_no_quoting_is_safe_is_an_error_at_its_place() {
         "echo \"$${a:-'}'}\" >${x}",
         "echo $((echo a) ; b) >${x}",
         "echo ) >${x}",
+        "a=(b; >${x})",
+        "cat <\\\n<E\n>${x}\nE",
+        "echo \"$\\\n(echo >${x})\"",
         "echo '>${x}",
         "echo \"$(echo >${x})",
         "echo \"$(echo >${x}\"",
@@ -114,7 +117,9 @@ fn a_value_where_no_quoting_is_safe_is_an_error_at_its_place() {
     for marked in table {
         let offset = marked.find(">${").unwrap();
         let text = marked.replacen(">${", "${", 1);
-        let error = Command::parse(&text).expect_err(&text);
+        let parsed = Command::parse(&text);
+        assert!(parsed.is_err(), "{text}");
+        let error = parsed.unwrap_err();
         assert_eq!(error.offset, offset, "{text}: {error}");
         assert!(error.fix.is_some(), "{text}");
         assert!(Command::parse(&text.replace("${x}", "${raw(x)}")).is_ok(), "{text}");
@@ -130,12 +135,27 @@ fn a_nul_is_refused() {
 }
 
 #[test]
+fn an_expression_that_does_not_parse_is_an_error_at_its_place() {
+    for (text, offset) in [
+        ("echo ${a +}", 10),
+        ("echo ${raw(a +)}", 14),
+        ("echo ${raw(a) + raw(b)}", 16),
+        ("echo ${raw()}", 11),
+        ("echo ${a", 5),
+    ] {
+        assert_eq!(Command::parse(text).unwrap_err().offset, offset, "{text}");
+    }
+}
+
+#[test]
 fn what_a_command_uses_can_be_asked() {
     let whole = |text| Command::parse(text).unwrap().is_whole_expression();
     assert!(whole("${x}") && whole(" ${x}\n"));
     assert!(!whole("${x} y") && !whole("${x}${y}") && !whole("ls") && !whole("'${x}'") && !whole("${raw(x)}"));
     assert!(Command::parse("echo ${raw(x)}").unwrap().uses_raw());
     assert!(!Command::parse("echo ${x} $${raw(x)}").unwrap().uses_raw());
+    let command = Command::parse("a ${x} '${raw(y + z)}' ${x} $${w}").unwrap();
+    assert_eq!(command.names().into_iter().collect::<Vec<_>>(), ["x", "y", "z"]);
     assert_eq!(Command::parse("a ${x} $${y}").unwrap().to_string(), "a ${x} $${y}");
 }
 
@@ -169,6 +189,7 @@ const CONTEXTS: &[(&str, &str, &str)] = &[
     ("printf \".%s.\" \"$none${x}\"", ".", "."),
     ("printf \".%s.\" \"a $none${none}${x} b\"", ".a ", " b."),
     ("printf '.%s.' $none${x}", ".", "."),
+    ("printf '.%s.' \"$none\\\n${x}\"", ".", "."),
     ("v=${x}; printf '.%s.' \"$v\"", ".", "."),
     ("v=\"${x}\" && printf '.%s.' \"$${v}\"", ".", "."),
     ("printf '%s' .\"$(printf '%s.' ${x})\"", ".", "."),

@@ -3,12 +3,19 @@
 //! Where shells differ, or the end of something cannot be told without running the command, everything after it is
 //! of uncertain place and takes no value any more: refusing is safe, guessing is not.
 
+mod here_document;
+mod units;
+
+use here_document::HereDocument;
+use units::{Unit, Units};
+
+use super::Part;
 use super::place::Place;
 use super::word::{Commands, Opening, Position};
 use crate::runbook::expression::ParseError;
-use crate::runbook::substitute::Segment;
 
 /// What was learned about a command.
+#[derive(Debug, Default)]
 pub(super) struct Scanned {
     /// The place of every `${...}`, in order.
     pub places: Vec<Place>,
@@ -19,25 +26,18 @@ pub(super) struct Scanned {
 /// Nesting beyond this makes the place uncertain.
 const NESTING_LIMIT: usize = 64;
 
+const CONTINUED: &str = "an operator may go on in the next line";
+
 /// Finds the place of every value.
 ///
 /// # Errors
 /// The first value that cannot be quoted for its place.
-pub(super) fn scan(segments: &[Segment<'_>]) -> Result<Scanned, ParseError> {
-    let mut scanner = Scanner::new(segments);
-    while let Some(unit) = scanner.peek() {
+pub(super) fn scan(parts: &[Part<'_>]) -> Result<Scanned, ParseError> {
+    let mut scanner = Scanner::new(parts);
+    while let Some(unit) = scanner.units.peek() {
         scanner.step(unit)?;
     }
     scanner.finish()
-}
-
-/// A character or a value of the command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Unit {
-    Character(char),
-    Value,
-    /// `${raw(...)}`
-    Raw,
 }
 
 #[derive(Debug)]
@@ -60,17 +60,8 @@ enum Frame {
     },
 }
 
-struct HereDocument {
-    delimiter: String,
-    strips_tabs: bool,
-    expands: bool,
-    /// How many frames there were.
-    nesting: usize,
-}
-
 struct Scanner {
-    units: Vec<(Unit, usize)>,
-    next: usize,
+    units: Units,
     frames: Vec<Frame>,
     pending: Vec<HereDocument>,
     /// Why places are uncertain from here on.
@@ -82,85 +73,35 @@ struct Scanner {
 }
 
 impl Scanner {
-    fn new(segments: &[Segment<'_>]) -> Self {
-        let mut units = Vec::new();
-        for segment in segments {
-            match *segment {
-                Segment::Literal { text, offset } => {
-                    units.extend(text.char_indices().map(|(index, c)| (Unit::Character(c), offset + index)));
-                }
-                Segment::Expression { source, offset } => {
-                    let unit = if super::raw_argument(source).is_some() {
-                        Unit::Raw
-                    } else {
-                        Unit::Value
-                    };
-                    units.push((unit, offset.saturating_sub(2)));
-                }
-            }
-        }
+    fn new(parts: &[Part<'_>]) -> Self {
         Self {
-            units,
-            next: 0,
+            units: Units::new(parts),
             frames: vec![Frame::Commands(Box::new(Commands::new(Opening::Start, Position::Command)))],
             pending: Vec::new(),
             uncertain: None,
             after_name: false,
             first_value: None,
-            scanned: Scanned {
-                places: Vec::new(),
-                reinterpreted: None,
-            },
+            scanned: Scanned::default(),
         }
-    }
-
-    fn peek(&self) -> Option<Unit> {
-        self.units.get(self.next).map(|(unit, _)| *unit)
-    }
-
-    fn peek_character(&self) -> Option<char> {
-        match self.peek() {
-            Some(Unit::Character(c)) => Some(c),
-            _ => None,
-        }
-    }
-
-    /// Whether these characters come next.
-    fn sees(&self, text: &str) -> bool {
-        text.chars()
-            .enumerate()
-            .all(|(index, c)| self.units.get(self.next + index).map(|(unit, _)| *unit) == Some(Unit::Character(c)))
-    }
-
-    /// Takes these characters if they come next.
-    fn take(&mut self, text: &str) -> bool {
-        let seen = self.sees(text);
-        if seen {
-            self.next += text.chars().count();
-        }
-        seen
-    }
-
-    fn offset(&self) -> usize {
-        self.units.get(self.next).or(self.units.last()).map_or(0, |(_, offset)| *offset)
     }
 
     fn step(&mut self, unit: Unit) -> Result<(), ParseError> {
         match unit {
             Unit::Character(c) => {
-                self.after_name = false;
-                self.next += 1;
+                // A continued line goes on with the name.
+                self.after_name &= c == '\\';
+                self.units.advance();
                 self.character(c)
             }
             Unit::Value | Unit::Raw => {
-                let offset = self.offset();
+                let offset = self.units.offset();
                 if unit == Unit::Value {
                     let place = self.place(offset)?;
                     self.scanned.places.push(place);
                     self.first_value = self.first_value.or(Some(offset));
                     self.with_innermost(|commands| commands.word.value = commands.word.value.or(Some(offset)));
                 }
-                self.next += 1;
+                self.units.advance();
                 self.with_commands(|commands| {
                     commands.empty = false;
                     commands.word.quote();
@@ -181,7 +122,7 @@ impl Scanner {
     fn with_innermost(&mut self, change: impl FnOnce(&mut Commands)) {
         if let Some(commands) = self.commands() {
             change(commands);
-        };
+        }
     }
 
     fn character(&mut self, c: char) -> Result<(), ParseError> {
@@ -202,13 +143,12 @@ impl Scanner {
             | (Some(Frame::Parameter { .. }), '}') => {
                 self.frames.pop();
             }
-            (Some(Frame::SingleQuoted), _) => {}
             (Some(Frame::Escaped), '\\') => self.escape_in_escaped(),
             (Some(Frame::Arithmetic { .. }), _) => self.arithmetic_character(c),
             (Some(Frame::DoubleQuoted | Frame::Parameter { .. }), '`') => self.open(Frame::Backtick),
             (Some(Frame::DoubleQuoted | Frame::Parameter { .. }), '$') => self.dollar(true),
             (Some(Frame::Parameter { quoted: true }), '\'' | '"') => {
-                self.doubt("quotes inside a quoted `${...}` of the shell are read in different ways")
+                self.doubt("quotes inside a quoted `${...}` of the shell are read in different ways");
             }
             (Some(Frame::Parameter { .. }), '\'') => self.open(Frame::SingleQuoted),
             (Some(Frame::Parameter { .. }), '"') => self.open(Frame::DoubleQuoted),
@@ -219,7 +159,7 @@ impl Scanner {
     }
 
     fn command_character(&mut self, c: char) -> Result<(), ParseError> {
-        let next = self.peek();
+        let next = self.units.peek();
         let Some(Frame::Commands(commands)) = self.frames.last_mut() else {
             return Ok(());
         };
@@ -227,6 +167,17 @@ impl Scanner {
         if matches!(c, ' ' | '\t' | '\n' | ';' | '&' | '|' | '<' | '>') || matches!(c, '(' | ')') && !commands.word.started {
             commands.end_word().map_err(arithmetic)?;
         }
+        let in_array = commands.position == Position::Array;
+        if matches!(c, ';' | '<' | '(') && next == Some(Unit::Character('\\')) {
+            self.doubt(CONTINUED);
+        }
+        if in_array && matches!(c, ';' | '&' | '|' | '<' | '>' | '(') {
+            // bash goes on with the next line after this error, and a value may hold a line break.
+            self.doubt("an operator stands inside `name=( )`");
+        }
+        let Some(Frame::Commands(commands)) = self.frames.last_mut() else {
+            return Ok(());
+        };
         match c {
             ' ' | '\t' => {}
             '\n' => {
@@ -234,7 +185,7 @@ impl Scanner {
                 return self.line_break();
             }
             ';' => {
-                if self.take(";&") || self.take(";") || self.take("&") {
+                if self.units.take(";&") || self.units.take(";") || self.units.take("&") {
                     self.with_commands(Commands::end_case_item);
                 } else {
                     self.with_commands(Commands::end_command);
@@ -242,7 +193,7 @@ impl Scanner {
             }
             '&' | '|' => commands.end_command(),
             '>' => {
-                let _ = self.take("&") || self.take("|") || self.take(">");
+                let _ = self.units.take("&") || self.units.take("|") || self.units.take(">");
                 self.redirect();
             }
             '<' => self.less()?,
@@ -289,13 +240,13 @@ impl Scanner {
     /// After `<`.
     fn less(&mut self) -> Result<(), ParseError> {
         self.redirect();
-        if self.take("<<") {
+        if self.units.take("<<") {
             return Ok(());
         }
-        if self.take("<") {
+        if self.units.take("<") {
             return self.here_document();
         }
-        let _ = self.take("&") || self.take(">");
+        let _ = self.units.take("&") || self.units.take(">");
         Ok(())
     }
 
@@ -309,7 +260,7 @@ impl Scanner {
         if position == Position::Pattern && !started {
             return;
         }
-        if !started && position != Position::Conditional && self.take("(") {
+        if !started && position != Position::Conditional && self.units.take("(") {
             return self.open(Frame::Arithmetic {
                 depth: 2,
                 expansion: false,
@@ -355,32 +306,34 @@ impl Scanner {
 
     /// After `$`, bare or inside double quotes.
     fn dollar(&mut self, quoted: bool) {
-        if self.take("((") {
+        if self.units.take("((") {
             self.open(Frame::Arithmetic { depth: 2, expansion: true });
-        } else if self.take("(") {
+        } else if self.units.take("(") {
             self.open(Frame::Commands(Box::new(Commands::new(Opening::Substitution, Position::Command))));
-        } else if self.take("{") {
+        } else if self.units.take("{") {
             let quoted = quoted && !matches!(self.frames.last(), Some(Frame::Parameter { quoted: false }));
             self.open(Frame::Parameter { quoted });
-        } else if self.sees("[") {
+        } else if self.units.sees("\\\n") {
+            self.doubt(CONTINUED);
+        } else if self.units.sees("[") {
             self.doubt("`$[` is arithmetic to some shells");
-        } else if !quoted && self.take("'") {
+        } else if !quoted && self.units.take("'") {
             self.open(Frame::Escaped);
-        } else if self.peek_character().is_some_and(is_name) {
-            while self.peek_character().is_some_and(is_name) {
-                self.next += 1;
+        } else if self.units.peek_character().is_some_and(is_name) {
+            while self.units.peek_character().is_some_and(is_name) {
+                self.units.advance();
             }
             self.after_name = true;
-        } else if self.peek_character().is_some_and(|c| "?$!#@*-".contains(c)) {
-            self.next += 1;
+        } else if self.units.peek_character().is_some_and(|c| "?$!#@*-".contains(c)) {
+            self.units.advance();
         }
     }
 
     /// After a backslash that protects what follows it.
     fn backslash(&mut self) -> Result<(), ParseError> {
-        match self.peek() {
+        match self.units.peek() {
             Some(Unit::Value) => Err(refused(
-                self.offset(),
+                self.units.offset(),
                 "after a backslash",
                 "remove the backslash, or write `$${` for a literal `${`",
             )),
@@ -389,7 +342,7 @@ impl Scanner {
                 Ok(())
             }
             Some(Unit::Character(_)) => {
-                self.next += 1;
+                self.units.advance();
                 Ok(())
             }
             Some(Unit::Raw) | None => Ok(()),
@@ -398,11 +351,11 @@ impl Scanner {
 
     /// After a backslash inside `$'...'`, which not every shell knows.
     fn escape_in_escaped(&mut self) {
-        if self.sees("'") {
+        if self.units.sees("'") {
             self.doubt("`\\'` inside `$'...'` is read in different ways");
         }
-        if self.peek_character().is_some() {
-            self.next += 1;
+        if self.units.peek_character().is_some() {
+            self.units.advance();
         }
     }
 
@@ -414,7 +367,7 @@ impl Scanner {
             '(' => *depth += 1,
             ')' if *depth > 2 => *depth -= 1,
             ')' => {
-                if !self.take(")") {
+                if !self.units.take(")") {
                     self.doubt("`((` is arithmetic or a command in a subshell");
                 }
                 self.frames.pop();
@@ -478,104 +431,6 @@ impl Scanner {
         })
     }
 
-    /// Reads the delimiter of a here-document, after `<<`.
-    fn here_document(&mut self) -> Result<(), ParseError> {
-        let strips_tabs = self.take("-");
-        while self.take(" ") || self.take("\t") {}
-        let mut delimiter = String::new();
-        let mut expands = true;
-        let mut quote = None;
-        while let Some(unit) = self.peek() {
-            let c = match unit {
-                Unit::Character(c) => c,
-                Unit::Value => return Err(in_here_document(self.offset())),
-                Unit::Raw => {
-                    self.doubt("the end of a here-document is `raw`");
-                    break;
-                }
-            };
-            match (quote, c) {
-                (None, ' ' | '\t' | '\n' | ';' | '&' | '|' | '<' | '>' | '(' | ')') => break,
-                (None, '\'' | '"') => (quote, expands) = (Some(c), false),
-                (Some(open), _) if open == c => quote = None,
-                (None | Some('"'), '\\' | '$' | '`') => {
-                    expands = false;
-                    if c == '\\'
-                        && quote.is_none()
-                        && self
-                            .units
-                            .get(self.next + 1)
-                            .is_some_and(|(unit, _)| matches!(unit, Unit::Character(c) if *c != '\n'))
-                    {
-                        self.next += 1;
-                        delimiter.extend(self.peek_character());
-                    } else {
-                        self.doubt("the end of a here-document cannot be told");
-                    }
-                }
-                _ => delimiter.push(c),
-            }
-            self.next += 1;
-        }
-        if delimiter.is_empty() || quote.is_some() || delimiter.contains('\n') {
-            self.doubt("the end of a here-document cannot be told");
-        }
-        self.pending.push(HereDocument {
-            delimiter,
-            strips_tabs,
-            expands,
-            nesting: self.frames.len(),
-        });
-        Ok(())
-    }
-
-    /// After a line break between commands: the here-documents of the line follow.
-    fn line_break(&mut self) -> Result<(), ParseError> {
-        for document in std::mem::take(&mut self.pending) {
-            if document.nesting != self.frames.len() {
-                self.doubt("a here-document starts inside something else");
-            }
-            while !self.here_document_line(&document)? {}
-        }
-        Ok(())
-    }
-
-    /// Reads one line of a here-document; true at its end.
-    fn here_document_line(&mut self, document: &HereDocument) -> Result<bool, ParseError> {
-        let mut line = String::new();
-        let mut has_raw = false;
-        loop {
-            let Some(unit) = self.peek() else { return Ok(true) };
-            if unit == Unit::Value {
-                return Err(in_here_document(self.offset()));
-            }
-            if unit == Unit::Raw {
-                has_raw = true;
-            }
-            self.next += 1;
-            match unit {
-                Unit::Character('\n') => break,
-                Unit::Character(c) => line.push(c),
-                _ => {}
-            }
-            if self.next == self.units.len() {
-                break;
-            }
-        }
-        let content = if document.strips_tabs {
-            line.trim_start_matches('\t')
-        } else {
-            &line
-        };
-        if content == document.delimiter && !has_raw {
-            return Ok(true);
-        }
-        if document.expands && continues(content) || self.frames.len() > 1 && content.starts_with(&document.delimiter) {
-            self.doubt("the end of a here-document cannot be told");
-        }
-        Ok(self.next >= self.units.len())
-    }
-
     fn finish(mut self) -> Result<Scanned, ParseError> {
         if let Some(commands) = self.commands() {
             commands.end_word().map_err(arithmetic)?;
@@ -595,18 +450,11 @@ impl Scanner {
     }
 }
 
-/// Whether a line of an expanded here-document holds an expansion that may go on in the next line.
-fn continues(line: &str) -> bool {
-    let count = |c| line.matches(c).count();
-    let opens = line.contains("$(") && count('(') != count(')') || line.contains("${") && count('{') != count('}');
-    opens || count('`') % 2 == 1 || line.ends_with('\\')
-}
-
 fn is_name(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_'
 }
 
-fn refused(offset: usize, place: &str, fix: &str) -> ParseError {
+pub(super) fn refused(offset: usize, place: &str, fix: &str) -> ParseError {
     ParseError {
         offset,
         message: format!("a value cannot be quoted {place}"),
@@ -620,8 +468,4 @@ fn arithmetic(offset: usize) -> ParseError {
         "where bash reads it as arithmetic",
         "compare with `[ ... ]`, or set a variable of the shell and use that",
     )
-}
-
-fn in_here_document(offset: usize) -> ParseError {
-    refused(offset, "inside a here-document", "use `printf '%s\\n' \"...\"` instead")
 }
