@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::parameter::nearest;
+
 /// A place in the document's text; both count from 1, the column in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 pub struct Position {
@@ -158,18 +160,9 @@ impl std::error::Error for Diagnostics {}
 /// The known name that is nearest to a misspelt one, as a question for [`Diagnostic::fix`].
 #[must_use]
 pub fn did_you_mean<'n>(given: &str, known: impl IntoIterator<Item = &'n str>) -> Option<String> {
-    const LONGEST: usize = 64;
-    if given.len() > LONGEST {
-        return None;
-    }
-    let allowed = (given.len() / 3).max(1);
-    known
-        .into_iter()
-        .filter(|name| name.len().abs_diff(given.len()) <= allowed && *name != given)
-        .map(|name| (strsim::damerau_levenshtein(&given.to_lowercase(), &name.to_lowercase()), name))
-        .filter(|(distance, _)| *distance <= allowed)
-        .min()
-        .map(|(_, name)| format!("did you mean \"{name}\"?"))
+    nearest(given, known)
+        .filter(|name| *name != given)
+        .map(|name| format!("did you mean \"{name}\"?"))
 }
 
 #[cfg(test)]
