@@ -9,7 +9,7 @@ use super::record::Ending;
 use super::scope::View;
 use super::walk::{Answer, Fault};
 use crate::runbook::path::StatePath;
-use crate::runbook::step::{Body, Step};
+use crate::runbook::step::Step;
 use crate::runbook::substitute::text;
 use crate::runbook::{Scope, StepType, Template};
 
@@ -31,6 +31,8 @@ pub fn input(step: &Step, path: &str, started: Timestamp, scope: &View<'_>) -> R
     let mut fields = Map::new();
     for (&name, template) in &step.fields {
         let value = match (step.kind, name) {
+            // holds or not for each item, in a scope of its own
+            (StepType::Filter, "condition") => continue,
             (StepType::StateCheck, "path") => state_path(template, scope).map(Value::String),
             (StepType::StateUpdate, "updates") => updates(template, scope),
             _ => template.render(scope).map_err(|error| error.to_string()),
@@ -110,7 +112,7 @@ impl Scope for ItemScope<'_> {
 
 /// The items for which the condition holds; over the results of a foreach, their loop values.
 fn filter(step: &Step, items: Option<Value>, scope: &View<'_>) -> Result<Value, String> {
-    let Body::Filter { condition } = &step.body else { return Ok(Value::Null) };
+    let Some(Template::Expression(condition)) = step.fields.get("condition") else { return Err("condition: a condition is needed".to_owned()) };
     let over_results = items.is_none();
     let items = match items {
         Some(items) => items,

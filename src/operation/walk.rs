@@ -164,7 +164,7 @@ impl Cursor {
             if (context.includes)(step.kind) {
                 let path = path(&self.prefix, self.index, step);
                 let standing = match &step.body {
-                    Body::None | Body::Filter { .. } => leaf(step, &path, outer, own, context),
+                    Body::None => leaf(step, &path, outer, own, context),
                     _ => self.composite(step, &path, outer, own, context),
                 };
                 match standing {
@@ -268,7 +268,7 @@ fn enter(step: &Step, path: &str, outer: &[&Layer], own: &Layer, context: &mut C
             let results = vec![Value::Null; items.len()];
             (Inside::Each(Each { items, next: 0, limit, active: BTreeMap::new(), results, failed: None }), Map::new())
         }
-        Body::None | Body::Filter { .. } => return Ok(None),
+        Body::None => return Ok(None),
     };
     if !context.records.contains_key(path) {
         let record = StepStatus { variables, ..begun(step, path, 1, context.now) };

@@ -65,8 +65,6 @@ pub enum Body {
         then: Vec<Step>,
         otherwise: Vec<Step>,
     },
-    /// `filter`
-    Filter { condition: Expression },
     /// `foreach`
     Each {
         items: Template,
