@@ -33,7 +33,7 @@ pub fn input(step: &Step, path: &str, started: Timestamp, scope: &View<'_>) -> R
         let value = match (step.kind, name) {
             // holds or not for each item, in a scope of its own
             (StepType::Filter, "condition") => continue,
-            (StepType::StateCheck, "path") => state_path(template, scope).map(Value::String),
+            (StepType::StateCheck, "path") => state_path(template.literal().unwrap_or(&Value::Null), scope).map(Value::String),
             (StepType::StateUpdate, "updates") => updates(template, scope),
             _ => template.render(scope).map_err(|error| error.to_string()),
         }
@@ -67,26 +67,26 @@ fn last_foreach(scope: &View<'_>) -> Result<Value, String> {
     results.map(|results| Value::Array(results.clone())).ok_or_else(|| "no foreach ran before this step".to_owned())
 }
 
-/// A state path, every substituted value one segment of it, in the one spelling that reads back as itself.
-fn state_path(template: &Template, scope: &dyn Scope) -> Result<String, String> {
-    let source = text(&template.source());
+/// A state path, every substituted value one segment of it, in the one spelling that reads back as itself. The check keeps the
+/// path's own text.
+fn state_path(path: &Value, scope: &dyn Scope) -> Result<String, String> {
+    let source = text(path);
     let path = StatePath::parse(&source).map_err(|error| format!("{source}: {error}"))?;
     path.resolve(scope).map(|path| path.to_string()).map_err(|error| format!("{source}: {error}"))
 }
 
 fn updates(template: &Template, scope: &dyn Scope) -> Result<Value, String> {
     let rendered = |template: &Template| template.render(scope).map_err(|error| error.to_string());
-    let entries: Vec<(String, Value)> = match template {
+    let entries: Vec<(Value, Value)> = match template {
         Template::Map(entries) => {
-            entries.iter().map(|(key, value)| Ok((state_path(key, scope)?, rendered(value)?))).collect::<Result<_, String>>()?
+            entries.iter().map(|(path, value)| Ok((path.literal().cloned().unwrap_or_default(), rendered(value)?))).collect::<Result<_, String>>()?
         }
-        template => match rendered(template)? {
-            Value::Object(entries) => entries.into_iter().collect(),
-            other => return Err(format!("a map of paths and values is needed, not {}", kind_of(&other))),
-        },
+        Template::Literal(Value::Object(entries)) => entries.iter().map(|(path, value)| (Value::from(path.as_str()), value.clone())).collect(),
+        _ => return Err("a map of paths and values is needed".to_owned()),
     };
     let mut updates = Map::new();
     for (path, value) in entries {
+        let path = state_path(&path, scope)?;
         if updates.insert(path.clone(), value).is_some() {
             return Err(format!("{path} is set twice"));
         }
