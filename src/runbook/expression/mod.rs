@@ -3,10 +3,9 @@
 //! | module | what it settles |
 //! |---|---|
 //! | [`embedded`] | where an embedded `${...}` ends |
-//! | `lex`, `quoted`, `literal`, `parse` | text to the parsed form of `syntax` |
+//! | `parse` | text to the parsed form of `syntax` |
+//! | `evaluate` | the parsed form to a value |
 //! | `function`, `pattern` | which functions there are, and how regular expressions are bounded |
-//! | `evaluate`, `call`, `text`, `convert`, `arithmetic` | the parsed form to a value |
-//! | `operand`, `budget` | values while they are computed, and what that may cost |
 //!
 //! Where CEL has an error for what is missing, the value is null: a member that a map lacks, an index past the end of a list. An
 //! error never quotes a value, which may be secret.
@@ -17,28 +16,18 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-mod arithmetic;
-mod budget;
-mod call;
-mod convert;
 pub mod embedded;
 mod evaluate;
 mod function;
-mod lex;
-mod literal;
-mod operand;
 mod parse;
 mod pattern;
-mod quoted;
 mod syntax;
 #[cfg(test)]
 mod tests;
-mod text;
 
 pub use embedded::embedded_end;
 
 use evaluate::{Evaluation, Names};
-use operand::Failure;
 use syntax::{Comparison, Link, Node, Program};
 
 /// Where names get their values.
@@ -160,7 +149,7 @@ impl Expression {
                 (Comparison::Equal | Comparison::Unequal, Some(name), _, _, Node::Literal(value))
                 | (Comparison::Equal | Comparison::Unequal, _, Some(name), Node::Literal(value), _) => pairs.push((name, value)),
                 (Comparison::In, Some(name), _, _, Node::Literal(Value::Array(values))) => {
-                    pairs.extend(values.iter().map(|value| (name, value)))
+                    pairs.extend(values.iter().map(|value| (name, value)));
                 }
                 _ => {}
             }
@@ -182,7 +171,7 @@ impl Expression {
         let names = Names::new(&self.program, scope);
         Evaluation::new(&self.program, &names)
             .value()
-            .map_err(|failure| self.error(failure))
+            .map_err(|message| self.error(&message))
     }
 
     /// Whether a condition holds.
@@ -193,7 +182,7 @@ impl Expression {
         let names = Names::new(&self.program, scope);
         Evaluation::new(&self.program, &names)
             .holds()
-            .map_err(|failure| self.error(failure))
+            .map_err(|message| self.error(&message))
     }
 
     /// The name that a node reads, also as `'${name}'`.
@@ -208,8 +197,7 @@ impl Expression {
         }
     }
 
-    fn error(&self, failure: Failure) -> EvaluationError {
-        let (Failure::Exhausted(message) | Failure::Wrong(message)) = failure;
+    fn error(&self, message: &str) -> EvaluationError {
         let source = self.source.trim();
         let short: String = source.chars().take(120).collect();
         let dots = if short.len() < source.len() { "..." } else { "" };

@@ -142,23 +142,29 @@ impl Node {
         match self {
             Self::Literal(_) | Self::Name(_) | Self::Local(_) => {}
             Self::List(nodes) | Self::Text(nodes) | Self::And(nodes) | Self::Or(nodes) => walk_all(nodes, visit),
-            Self::Map(pairs) => pairs.iter().for_each(|pair| walk_pair(pair, visit)),
+            Self::Map(pairs) => walk_pairs(pairs, visit),
             Self::Signed(_, node) => node.walk(visit),
             Self::Arithmetic(first, rest) => {
                 first.walk(visit);
-                rest.iter().for_each(|(_, node)| node.walk(visit));
+                for (_, node) in rest {
+                    node.walk(visit);
+                }
             }
             Self::Compare(first, rest) => {
                 first.walk(visit);
-                rest.iter().for_each(|(_, node)| node.walk(visit));
+                for (_, node) in rest {
+                    node.walk(visit);
+                }
             }
             Self::Choice(cases, otherwise) => {
-                cases.iter().for_each(|case| walk_pair(case, visit));
+                walk_pairs(cases, visit);
                 otherwise.walk(visit);
             }
             Self::Chain(base, links) => {
                 base.walk(visit);
-                links.iter().for_each(|link| link.walk(visit));
+                for link in links {
+                    link.walk(visit);
+                }
             }
         }
     }
@@ -180,7 +186,9 @@ fn walk_all<'a>(nodes: &'a [Node], visit: &mut dyn FnMut(&'a Node)) {
     }
 }
 
-fn walk_pair<'a>((left, right): &'a (Node, Node), visit: &mut dyn FnMut(&'a Node)) {
-    left.walk(visit);
-    right.walk(visit);
+fn walk_pairs<'a>(pairs: &'a [(Node, Node)], visit: &mut dyn FnMut(&'a Node)) {
+    for (left, right) in pairs {
+        left.walk(visit);
+        right.walk(visit);
+    }
 }

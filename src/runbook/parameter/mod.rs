@@ -12,7 +12,7 @@ use super::diagnostic::{Diagnostic, Diagnostics, Severity};
 use super::substitute::text;
 
 /// How large a compiled pattern may be, in bytes.
-const PATTERN_LIMIT: usize = 16 * 1024 * 1024;
+const PATTERN_LIMIT: usize = 4 * 1024 * 1024;
 
 /// How many characters of a value a message repeats.
 const SHOWN: usize = 100;

@@ -228,7 +228,7 @@ fn a_pattern_matches_the_whole_text() {
         ("[a-z]+", json!(["a", "b"]), true),
         ("[a-z]+", json!(["a", "B"]), false),
         ("(?x) a # the letter", json!("a"), true),
-        (r"[\w.-]{1,253}", json!("web.example.org"), true),
+        (r"[\w.-]{1,63}", json!("web.example.org"), true),
     ] {
         assert_eq!(with(pattern).accept(&value).is_ok(), matches, "{pattern} {value}");
         assert!(with(pattern).validate_pattern().is_ok());

@@ -166,7 +166,9 @@ fn something_other_than_a_map_in_the_way_is_an_error_that_names_the_segment() {
         (".", "`.`"),
     ];
     for (text, named) in table {
-        let error = resolve(text).set(&mut before.clone(), &json!(1)).unwrap_err();
+        let mut document = before.clone();
+        let error = resolve(text).set(&mut document, &json!(1)).unwrap_err();
+        assert_eq!(document, before, "{text}");
         assert!(error.contains(named), "{text}: {error}");
     }
 }

@@ -77,6 +77,20 @@ pub enum Body {
     },
 }
 
+impl Step {
+    /// Whether it may simply run again after it was interrupted.
+    #[must_use]
+    pub fn is_repeatable(&self) -> bool {
+        self.kind.repeatable(&self.fields)
+    }
+
+    /// Whether it may change something outside.
+    #[must_use]
+    pub fn has_outside_effect(&self) -> bool {
+        self.kind.has_outside_effect(&self.fields)
+    }
+}
+
 /// How the pause between two attempts grows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Backoff {

@@ -63,3 +63,9 @@ fn raw_around_the_whole_is_told_and_changes_nothing_of_the_value() {
         assert_eq!(expression.source(), text);
     }
 }
+
+#[test]
+fn an_expression_is_shared_between_threads() {
+    fn shared<T: Send + Sync + Clone + 'static>(_: &T) {}
+    shared(&Expression::parse("platform.matches('a')").unwrap());
+}
