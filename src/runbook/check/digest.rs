@@ -10,27 +10,27 @@ use crate::runbook::document::{Node, NodeValue};
 /// Hex SHA-256 over the document as compact JSON with sorted keys and integers wherever a number is one.
 pub(super) fn digest(document: &Node) -> String {
     let mut canonical = String::new();
-    write(document, &mut canonical);
+    serialize(document, &mut canonical);
     Sha256::digest(canonical.as_bytes()).iter().fold(String::new(), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
         hex
     })
 }
 
-fn write(node: &Node, out: &mut String) {
+fn serialize(node: &Node, out: &mut String) {
     match &node.value {
-        NodeValue::List(items) => separated(out, ['[', ']'], items, |item, out| write(item, out)),
+        NodeValue::List(items) => separated(out, ['[', ']'], items, serialize),
         NodeValue::Map(entries) => {
             let mut entries: Vec<_> = entries.iter().map(|(key, value)| (key.name.as_str(), value)).collect();
             entries.sort_unstable_by_key(|(name, _)| *name);
             separated(out, ['{', '}'], &entries, |(name, value), out| {
                 *out += &Value::from(*name).to_string();
                 out.push(':');
-                write(value, out);
+                serialize(value, out);
             });
         }
         // The API server stores 5.0 as 5.
-        NodeValue::Number(number) if number.fract() == 0.0 && number.abs() < 9e15 => *out += &format!("{:.0}", number + 0.0),
+        NodeValue::Number(number) if number.fract() == 0.0 && number.abs() < 9e15 => drop(write!(out, "{:.0}", number + 0.0)),
         NodeValue::Number(number) => *out += &Value::from(*number).to_string(),
         NodeValue::Text(text) => *out += &Value::from(text.as_str()).to_string(),
         NodeValue::Integer(integer) => *out += &integer.to_string(),

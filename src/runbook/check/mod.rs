@@ -16,7 +16,7 @@ mod value;
 
 use indexmap::IndexMap;
 
-use super::diagnostic::{Diagnostic, Diagnostics, did_you_mean};
+use super::diagnostic::{Diagnostic, Diagnostics};
 use super::document::Node;
 use super::parameter::Parameter;
 use super::{Notifications, Results, Rollback, Runbook};
@@ -121,7 +121,7 @@ impl Checker<'_> {
         for (key, _) in document.as_map().unwrap_or_default() {
             if !SECTIONS.contains(&key.name.as_str()) {
                 let message = format!("\"{}\" has no meaning at the top of a runbook", key.name);
-                let hint = did_you_mean(&key.name, SECTIONS);
+                let hint = self.problems.hint(&key.name, SECTIONS);
                 self.problems
                     .push(Diagnostic::warning("unknown-key", &key.name, key.position, message).with_fix(hint));
             }

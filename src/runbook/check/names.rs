@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::definition::Definitions;
 use super::problems::Problems;
-use crate::runbook::diagnostic::{Diagnostic, did_you_mean};
+use crate::runbook::diagnostic::Diagnostic;
 use crate::runbook::document::Node;
 use crate::runbook::expression::Expression;
 
@@ -64,6 +64,8 @@ pub(super) struct Names<'d> {
     settled: HashSet<String>,
     /// Names that something which always runs read before.
     needed: HashSet<String>,
+    /// Document paths with a name that was told to be undefined there: once is enough.
+    told: HashSet<String>,
 }
 
 impl<'d> Names<'d> {
@@ -81,6 +83,7 @@ impl<'d> Names<'d> {
             always: false,
             settled: HashSet::new(),
             needed: HashSet::new(),
+            told: HashSet::new(),
         }
     }
 
@@ -123,7 +126,7 @@ impl<'d> Names<'d> {
         }
         for step in expression.members_of("steps") {
             if !self.definitions.steps.contains(step) && !problems.is_full() {
-                let hint = did_you_mean(step, self.definitions.steps.iter().copied());
+                let hint = problems.hint(step, self.definitions.steps.iter().copied());
                 let message = format!("there is no step named \"{step}\"");
                 problems.push(Diagnostic::error("undefined-name", path, place_of(node, step), message).with_fix(hint));
             }
@@ -143,6 +146,9 @@ impl<'d> Names<'d> {
         if known || built_in || self.allowed.anything || problems.is_full() {
             return;
         }
+        if !self.told.insert(format!("{path} {name}")) {
+            return;
+        }
         let at = place_of(node, name);
         let origins = self.definitions.origins.get(name).map(Vec::as_slice).unwrap_or_default();
         let reachable = |scope: &str| self.scopes.iter().any(|open| open.place == scope);
@@ -159,7 +165,7 @@ impl<'d> Names<'d> {
         } else if name == "result" {
             Diagnostic::error("undefined-name", path, at, "\"result\" has a value only in until")
         } else {
-            let hint = did_you_mean(name, self.known());
+            let hint = problems.hint(name, self.known());
             Diagnostic::error("undefined-name", path, at, format!("nothing defines \"{name}\"")).with_fix(hint)
         };
         problems.push(problem);
@@ -186,7 +192,7 @@ impl<'d> Names<'d> {
         known.sort_unstable();
         known.dedup();
         let message = format!("\"{name}\" is never \"{word}\"; it is one of {}", known.join(", "));
-        problems.push(Diagnostic::warning("never-equal", path, place_of(node, word), message).with_fix(did_you_mean(word, words)));
+        problems.push(Diagnostic::warning("never-equal", path, place_of(node, word), message).with_fix(problems.hint(word, words)));
     }
 }
 

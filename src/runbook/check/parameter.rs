@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::Checker;
-use crate::runbook::diagnostic::{Diagnostic, did_you_mean};
+use crate::runbook::diagnostic::Diagnostic;
 use crate::runbook::document::{Key, Node};
 use crate::runbook::parameter::{Kind, Parameter, infer};
 
@@ -63,7 +63,7 @@ impl Checker<'_> {
         if known.is_none() {
             let names = KINDS.map(|kind| kind.to_string());
             let message = format!("\"{given}\" is not one of {}", names.join(", "));
-            let hint = did_you_mean(&given, names.iter().map(String::as_str));
+            let hint = self.problems.hint(&given, names.iter().map(String::as_str));
             self.problems
                 .push(Diagnostic::error("unknown-word", path, node.position, message).with_fix(hint));
         }

@@ -1,9 +1,11 @@
 //! What has been found so far.
 
-use crate::runbook::diagnostic::{Diagnostic, Diagnostics, Position};
+use crate::runbook::diagnostic::{Diagnostic, Diagnostics, Position, Severity, did_you_mean};
 
 /// The most problems told of one document.
 const MOST: usize = 200;
+/// How many of them may have a hint: looking for one takes long where many names are known.
+const MOST_HINTED: usize = 50;
 
 #[derive(Default)]
 pub(super) struct Problems {
@@ -16,12 +18,21 @@ impl Problems {
     pub(super) fn push(&mut self, problem: Diagnostic) {
         match (self.is_full(), problem.severity) {
             (false, _) => self.found.push(problem),
-            (true, crate::runbook::diagnostic::Severity::Error) => self.left_out.0 += 1,
-            (true, crate::runbook::diagnostic::Severity::Warning) => self.left_out.1 += 1,
+            (true, Severity::Error) => self.left_out.0 += 1,
+            (true, Severity::Warning) => self.left_out.1 += 1,
         }
     }
 
-    /// Whether one more would be counted and not told: looking for a hint is then no use.
+    /// The known name that is nearest to a misspelt one.
+    pub(super) fn hint<'n>(&self, given: &str, known: impl IntoIterator<Item = &'n str>) -> Option<String> {
+        if self.found.len() < MOST_HINTED {
+            did_you_mean(given, known)
+        } else {
+            None
+        }
+    }
+
+    /// Whether one more would be counted and not told.
     pub(super) fn is_full(&self) -> bool {
         self.found.len() >= MOST
     }

@@ -6,7 +6,7 @@ use super::Checker;
 use super::names::Allowed;
 use super::reading::{self, Ahead};
 use super::{Notifications, Results, Rollback};
-use crate::runbook::diagnostic::{Diagnostic, did_you_mean};
+use crate::runbook::diagnostic::Diagnostic;
 use crate::runbook::document::{Key, Node};
 use crate::runbook::expression::Expression;
 use crate::runbook::step::{Shape, StepType};
@@ -60,7 +60,7 @@ impl Checker<'_> {
 
     fn unknown_key(&mut self, path: &str, key: &Key, known: &[&str]) -> Diagnostic {
         let message = format!("{path} has no field \"{}\"", key.name);
-        let hint = did_you_mean(&key.name, known.iter().copied());
+        let hint = self.problems.hint(&key.name, known.iter().copied());
         Diagnostic::error("unknown-field", format!("{path}.{}", key.name), key.position, message).with_fix(hint)
     }
 
@@ -126,12 +126,11 @@ impl Checker<'_> {
         for (index, item) in items.iter().enumerate() {
             let path = format!("prerequisites[{index}]");
             for (key, value) in self.map(Some(item), &path).iter().filter(|(_, value)| !value.is_null()) {
-                match PREREQUISITE.iter().find(|(name, _)| *name == key.name) {
-                    Some((name, shape)) => drop(self.field(*shape, value, &format!("{path}.{name}"))),
-                    None => {
-                        let unknown = self.unknown_key(&path, key, &PREREQUISITE.map(|(name, _)| name));
-                        self.problems.push(unknown);
-                    }
+                if let Some((name, shape)) = PREREQUISITE.iter().find(|(name, _)| *name == key.name) {
+                    self.field(*shape, value, &format!("{path}.{name}"));
+                } else {
+                    let unknown = self.unknown_key(&path, key, &PREREQUISITE.map(|(name, _)| name));
+                    self.problems.push(unknown);
                 }
             }
             if item.as_map().is_some() && item.get("command").is_none_or(Node::is_null) {
@@ -190,7 +189,7 @@ impl Checker<'_> {
             return;
         }
         let message = format!("this is never sent: nothing defines \"{event}\" or \"{event}s\"");
-        let hint = did_you_mean(&key.name, ["on_success", "on_failure", "on_complete"]);
+        let hint = self.problems.hint(&key.name, ["on_success", "on_failure", "on_complete"]);
         self.problems
             .push(Diagnostic::warning("never-sent", path, key.position, message).with_fix(hint));
     }

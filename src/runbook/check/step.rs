@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use super::definition::defined_by;
 use super::names::Allowed;
 use super::{Checker, MAX_STEPS};
-use crate::runbook::diagnostic::{Diagnostic, did_you_mean};
+use crate::runbook::diagnostic::Diagnostic;
 use crate::runbook::document::{Key, Node};
 use crate::runbook::expression::Expression;
 use crate::runbook::step::{Backoff, Body, COMMON_FIELDS, Shape, Step, StepType};
@@ -108,7 +108,7 @@ impl Checker<'_> {
         };
         let name = self.literal_text(given, &path)?;
         let Some(kind) = StepType::parse(&name) else {
-            let hint = did_you_mean(&name, StepType::ALL.map(StepType::name));
+            let hint = self.problems.hint(&name, StepType::ALL.map(StepType::name));
             let message = format!("there is no step type \"{name}\"");
             self.problems
                 .push(Diagnostic::error("unknown-step-type", path, given.position, message).with_fix(hint));
@@ -147,7 +147,7 @@ impl Checker<'_> {
             (None, None, Some(kind)) if kind.takes_other_fields() => drop(self.template(value, &path)),
             (None, None, Some(kind)) => {
                 let known = kind.fields().iter().chain(COMMON_FIELDS).map(|field| field.name);
-                let hint = did_you_mean(&key.name, known);
+                let hint = self.problems.hint(&key.name, known);
                 let message = format!("{kind} has no field \"{}\"", key.name);
                 self.problems
                     .push(Diagnostic::error("unknown-field", path, key.position, message).with_fix(hint));

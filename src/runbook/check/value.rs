@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::Checker;
 use super::names::Reading;
-use crate::runbook::diagnostic::{Diagnostic, did_you_mean};
+use crate::runbook::diagnostic::Diagnostic;
 use crate::runbook::document::{Node, NodeValue};
 use crate::runbook::expression::{Expression, ParseError};
 use crate::runbook::path::StatePath;
@@ -150,8 +150,8 @@ impl Checker<'_> {
         is_name.then(|| name.to_owned())
     }
 
-    /// The value of a field, checked as far as it is known. Commands and state paths stay text, to be parsed as what they
-    /// are; in `updates` so do the keys.
+    /// The value of a field, checked as far as it is known. Of a command or a state path [`Template::source`] gives back
+    /// the text, for the parser of its kind: rendered as a template it would not be quoted.
     pub(super) fn field(&mut self, shape: Shape, node: &Node, path: &str) -> Template {
         match shape {
             Shape::Command => self.command(node, path),
@@ -245,7 +245,10 @@ impl Checker<'_> {
         {
             return;
         }
-        let fix = did_you_mean(given, words.iter().copied()).unwrap_or_else(|| format!("write one of {}", words.join(", ")));
+        let fix = self
+            .problems
+            .hint(given, words.iter().copied())
+            .unwrap_or_else(|| format!("write one of {}", words.join(", ")));
         let message = format!("\"{given}\" is not one of {}", words.join(", "));
         self.problems
             .push(Diagnostic::error("unknown-word", path, node.position, message).with_fix(fix));
@@ -274,7 +277,7 @@ impl Checker<'_> {
             }
             Err(error) => self.unparsed("command", error, node, path),
         }
-        Template::Literal(Value::from(text))
+        as_written(text)
     }
 
     /// Split into words without a shell, so nothing is quoted.
@@ -293,7 +296,7 @@ impl Checker<'_> {
             return Template::Literal(Value::Null);
         };
         self.parse_path(text, node, path);
-        Template::Literal(Value::from(text))
+        as_written(text)
     }
 
     /// `node` is where the path is written.
@@ -322,10 +325,15 @@ impl Checker<'_> {
             };
             self.parse_path(&key.name, &written, &path);
             let value = self.template(value, &path);
-            updates.push((Template::Literal(Value::from(key.name.as_str())), value));
+            updates.push((as_written(&key.name), value));
         }
         Template::map(updates)
     }
+}
+
+/// The template of a text that another parser has checked.
+fn as_written(text: &str) -> Template {
+    Template::parse(text).unwrap_or(Template::Literal(Value::Null))
 }
 
 fn noun(shape: Shape) -> &'static str {

@@ -423,9 +423,9 @@ fn path(stack: &[Frame]) -> String {
     let mut path = String::new();
     for frame in stack {
         match &frame.content {
-            Content::List(items) => path += &format!("[{}]", items.len()),
+            Content::List(items) => path.extend(["[", &items.len().to_string(), "]"]),
             Content::Map { key: Some(key), .. } if path.is_empty() => path += &key.name,
-            Content::Map { key: Some(key), .. } => path += &format!(".{}", key.name),
+            Content::Map { key: Some(key), .. } => path.extend([".", &key.name]),
             Content::Map { .. } => {}
         }
     }

@@ -291,7 +291,7 @@ fn hostile() -> Vec<(&'static str, String)> {
         ("too-deep", fill("[\n")),
         ("too-deep", fill("{a: ")),
         ("too-many-nodes", fill("-\n")),
-        ("too-many-nodes", format!("[{}", fill("a,").split_off(1))),
+        ("too-many-nodes", format!("[{}", fill("a,").split_off(2))),
         ("too-many-nodes", bomb),
         ("too-many-nodes", format!("{anchors}{}", "x,".repeat(100_000))),
         ("too-much-text", long + &"*a,".repeat(100_000)),
