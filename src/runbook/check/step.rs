@@ -12,6 +12,9 @@ use crate::runbook::document::{Key, Node};
 use crate::runbook::expression::Expression;
 use crate::runbook::step::{Backoff, Body, COMMON_FIELDS, Shape, Step, StepType};
 
+/// What is said about the attempts of a step; one that holds steps has none of its own.
+const OF_ATTEMPTS: [&str; 6] = ["retries", "retry_delay", "backoff", "until", "timeout", "idempotent"];
+
 /// A step as far as it has been read.
 pub(super) struct Reading<'n> {
     pub(super) node: &'n Node,
@@ -143,7 +146,12 @@ impl Checker<'_> {
                     reading.step.fields.insert(field.name, template);
                 }
             }
-            (None, Some(field), _) => self.common(reading, field.name, value, &path),
+            (None, Some(field), kind) => {
+                if let Some(kind) = kind.filter(|kind| kind.holds_steps() && OF_ATTEMPTS.contains(&field.name)) {
+                    self.not_available(&format!("\"{}\" of a {kind}", field.name), &path, value);
+                }
+                self.common(reading, field.name, value, &path);
+            }
             (None, None, Some(kind)) if kind.takes_other_fields() => drop(self.template(value, &path)),
             (None, None, Some(kind)) => {
                 let known = kind.fields().iter().chain(COMMON_FIELDS).map(|field| field.name);

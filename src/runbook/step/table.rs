@@ -164,6 +164,12 @@ impl StepType {
         }
     }
 
+    /// Whether it is there for the steps inside it, and does nothing itself.
+    #[must_use]
+    pub const fn holds_steps(self) -> bool {
+        matches!(self, Self::Conditional | Self::Foreach)
+    }
+
     /// Whether a field that is not in the table is an argument of the step.
     #[must_use]
     pub const fn takes_other_fields(self) -> bool {

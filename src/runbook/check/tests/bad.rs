@@ -74,6 +74,18 @@ const STEPS: Table = &[
         ("required-field", "steps[0].condition", 3, 5),
     ),
     (
+        "  - {type: conditional, condition: true, retries: 2, steps: [{type: delay, seconds: 1}]}\n",
+        ("not-available", "steps[0].retries", 3, 51),
+    ),
+    (
+        "  - {type: foreach, items: [1], until: item == 1, steps: [{type: delay, seconds: 1}]}\n",
+        ("not-available", "steps[0].until", 3, 40),
+    ),
+    (
+        "  - {type: foreach, items: [1], timeout: 5m, steps: [{type: delay, seconds: 1}]}\n",
+        ("not-available", "steps[0].timeout", 3, 42),
+    ),
+    (
         "  - {type: conditional, condition: true, steps: []}\n",
         ("required-field", "steps[0].steps", 3, 49),
     ),
