@@ -33,15 +33,14 @@ pub fn input(step: &Step, path: &str, started: Timestamp, scope: &View<'_>) -> R
         let value = match (step.kind, name) {
             // holds or not for each item, in a scope of its own
             (StepType::Filter, "condition") => continue,
-            (StepType::StateCheck, "path") => state_path(template.literal().unwrap_or(&Value::Null), scope).map(Value::String),
+            (StepType::StateCheck, "path") => state_path(template, scope).map(Value::String),
             (StepType::StateUpdate, "updates") => updates(template, scope),
             _ => template.render(scope).map_err(|error| error.to_string()),
         }
         .map_err(|error| format!("{name}: {error}"))?;
         if value.is_null() || value == "" {
             if step.kind.field(name).is_some_and(|field| field.required) {
-                let names: Vec<_> = template.names().into_iter().collect();
-                return Err(format!("{name}: a value is needed, and {} gave none", names.join(", ")));
+                return Err(format!("{name}: a value is needed, and {} gave none", givers(template)));
             }
             if value.is_null() {
                 continue;
@@ -59,29 +58,51 @@ pub fn input(step: &Step, path: &str, started: Timestamp, scope: &View<'_>) -> R
         }
         _ => {}
     }
-    Ok(Input { fields, path: path.to_owned(), started })
+    Ok(Input {
+        fields,
+        path: path.to_owned(),
+        started,
+    })
+}
+
+/// What a template takes its value from, for people.
+fn givers(template: &Template) -> String {
+    let names: Vec<_> = template.names().into_iter().collect();
+    if names.is_empty() {
+        "the runbook".to_owned()
+    } else {
+        names.join(", ")
+    }
 }
 
 fn last_foreach(scope: &View<'_>) -> Result<Value, String> {
     let results = scope.layers.iter().rev().find_map(|layer| layer.last_foreach.as_ref());
-    results.map(|results| Value::Array(results.clone())).ok_or_else(|| "no foreach ran before this step".to_owned())
+    results
+        .map(|results| Value::Array(results.clone()))
+        .ok_or_else(|| "no foreach ran before this step".to_owned())
 }
 
-/// A state path, every substituted value one segment of it, in the one spelling that reads back as itself. The check keeps the
-/// path's own text.
-fn state_path(path: &Value, scope: &dyn Scope) -> Result<String, String> {
-    let source = text(path);
+/// A state path, every substituted value one segment of it, in the one spelling that reads back as itself. It is read anew from
+/// what the document says, for its segments are no text to substitute into.
+fn state_path(path: &Template, scope: &dyn Scope) -> Result<String, String> {
+    let source = text(&path.source());
     let path = StatePath::parse(&source).map_err(|error| format!("{source}: {error}"))?;
-    path.resolve(scope).map(|path| path.to_string()).map_err(|error| format!("{source}: {error}"))
+    path.resolve(scope)
+        .map(|path| path.to_string())
+        .map_err(|error| format!("{source}: {error}"))
 }
 
 fn updates(template: &Template, scope: &dyn Scope) -> Result<Value, String> {
     let rendered = |template: &Template| template.render(scope).map_err(|error| error.to_string());
-    let entries: Vec<(Value, Value)> = match template {
-        Template::Map(entries) => {
-            entries.iter().map(|(path, value)| Ok((path.literal().cloned().unwrap_or_default(), rendered(value)?))).collect::<Result<_, String>>()?
+    let entries: Vec<(Template, Value)> = match template {
+        Template::Map(entries) => entries
+            .iter()
+            .map(|(path, value)| Ok((path.clone(), rendered(value)?)))
+            .collect::<Result<_, String>>()?,
+        Template::Literal(Value::Object(entries)) => {
+            let literal = |path: &String| Template::Literal(Value::from(path.as_str()));
+            entries.iter().map(|(path, value)| (literal(path), value.clone())).collect()
         }
-        Template::Literal(Value::Object(entries)) => entries.iter().map(|(path, value)| (Value::from(path.as_str()), value.clone())).collect(),
         _ => return Err("a map of paths and values is needed".to_owned()),
     };
     let mut updates = Map::new();
@@ -112,16 +133,26 @@ impl Scope for ItemScope<'_> {
 
 /// The items for which the condition holds; over the results of a foreach, their loop values.
 fn filter(step: &Step, items: Option<Value>, scope: &View<'_>) -> Result<Value, String> {
-    let Some(Template::Expression(condition)) = step.fields.get("condition") else { return Err("condition: a condition is needed".to_owned()) };
+    let Some(Template::Expression(condition)) = step.fields.get("condition") else {
+        return Err("condition: a condition is needed".to_owned());
+    };
     let over_results = items.is_none();
     let items = match items {
         Some(items) => items,
         None => last_foreach(scope)?,
     };
-    let Value::Array(items) = items else { return Err(format!("items: a list is needed, not {}", kind_of(&items))) };
+    let Value::Array(items) = items else {
+        return Err(format!("items: a list is needed, not {}", kind_of(&items)));
+    };
     let mut kept = Vec::new();
     for item in items {
-        if condition.holds(&ItemScope { item: &item, around: scope }).map_err(|error| format!("condition: {error}"))? {
+        if condition
+            .holds(&ItemScope {
+                item: &item,
+                around: scope,
+            })
+            .map_err(|error| format!("condition: {error}"))?
+        {
             kept.push(if over_results { loop_value(item) } else { item });
         }
     }
@@ -147,8 +178,14 @@ pub fn ending(step: &Step, result: Result<Answer, Fault>) -> Ending {
             variables: answer.variables,
             message: answer.message,
             registry_entry: answer.registry_entry,
+            derived: false,
         },
-        Err(fault) => Ending { failed, output: fault.output, message: Some(fault.message), ..Ending::default() },
+        Err(fault) => Ending {
+            failed,
+            output: fault.output,
+            message: Some(fault.message),
+            ..Ending::default()
+        },
     };
     let asks_for_health = step.output.as_deref() == Some("health_status");
     match step.kind {
@@ -160,7 +197,9 @@ pub fn ending(step: &Step, result: Result<Answer, Fault>) -> Ending {
         ending.variables.insert("health_status".to_owned(), ending.output.clone());
     }
     if let Some(outcome) = &step.outcome {
-        ending.variables.insert(outcome.clone(), json!(if failed { "failed" } else { "success" }));
+        ending
+            .variables
+            .insert(outcome.clone(), json!(if failed { "failed" } else { "success" }));
     }
     ending
 }
@@ -177,3 +216,6 @@ pub const fn kind_of(value: &Value) -> &'static str {
         Value::Object(_) => "a map",
     }
 }
+
+#[cfg(test)]
+mod tests;

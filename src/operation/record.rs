@@ -1,17 +1,20 @@
-//! What goes on record of a step, with everything secret masked.
+//! What goes on record of a step, with everything secret masked. Pure.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::api::operation::StepStatus;
+use crate::api::operation::{StepPhase, StepStatus};
 use crate::telemetry::redaction::Redactor;
 
-/// The longest text output that goes on record, in bytes; what is longer is cut and marked.
+/// The longest text output that goes on record, in bytes, and the largest structured one; a longer text is cut and marked.
 const LONGEST_TEXT: usize = 64 * 1024;
 /// The longest message, in bytes.
 const LONGEST_MESSAGE: usize = 2048;
+/// The most that is kept apart from the record, in bytes of JSON: the journal's share beside the document and the parameters.
+const MOST_ORIGINALS: usize = 384 * 1024;
 
 /// How a step ended, before anything is masked.
 #[derive(Debug, Clone, Default)]
@@ -21,9 +24,11 @@ pub struct Ending {
     pub variables: Map<String, Value>,
     pub message: Option<String>,
     pub registry_entry: Option<Value>,
+    /// The output follows from other records, so the original need not be kept.
+    pub derived: bool,
 }
 
-/// What was masked on record, as it really is. It goes to the journal Secret, never to the status.
+/// What is not on record as it really is: it is secret, or too large. It goes to the journal Secret, never to the status.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Original {
     #[serde(default)]
@@ -36,14 +41,20 @@ pub struct Original {
 
 impl Original {
     /// The record with what was masked in its place.
-    #[must_use]
-    pub fn restore(&self, record: &StepStatus) -> StepStatus {
+    fn restore(&self, record: &StepStatus) -> StepStatus {
         StepStatus {
             output: Some(self.output.clone()),
             variables: self.variables.clone(),
             registry_entry: self.registry_entry.clone(),
             ..record.clone()
         }
+    }
+
+    fn values(&mut self) -> impl Iterator<Item = &mut Value> {
+        [&mut self.output]
+            .into_iter()
+            .chain(self.variables.values_mut())
+            .chain(&mut self.registry_entry)
     }
 }
 
@@ -52,75 +63,158 @@ impl Original {
 pub struct Recorder {
     redactor: Redactor,
     originals: BTreeMap<String, Original>,
-    /// How many of them the journal has.
-    written: usize,
+    /// The size of all originals, in bytes of JSON.
+    size: usize,
+    /// The journal does not have them as they are.
+    changed: bool,
 }
 
 impl Recorder {
     /// A recorder that masks what `redactor` knows; `originals` is what the journal holds from before.
     #[must_use]
     pub fn new(redactor: Redactor, originals: BTreeMap<String, Original>) -> Self {
-        let written = originals.len();
-        Self { redactor, originals, written }
+        let size = originals.values().map(length).sum();
+        Self {
+            redactor,
+            originals,
+            size,
+            changed: false,
+        }
     }
 
-    /// Text as it may be shown.
+    /// A message as it may be shown.
     #[must_use]
     pub fn text(&self, text: &str) -> String {
         cut(&self.redactor.mask(text), LONGEST_MESSAGE)
     }
 
+    /// A report as it may be shown.
+    #[must_use]
+    pub fn report(&self, text: &str) -> String {
+        cut(&self.redactor.mask(text), LONGEST_TEXT)
+    }
+
     /// A value as it may be shown.
-    #[must_use]
-    pub fn value(&self, mut value: Value) -> Value {
+    ///
+    /// # Errors
+    /// One that is too large for the status; a text is cut instead.
+    pub fn value(&self, mut value: Value) -> Result<Value, String> {
+        cut_value(&mut value);
         self.redactor.mask_value(&mut value);
-        value
+        match structured_length(&value) {
+            length if length > LONGEST_TEXT => Err(too_large(length, LONGEST_TEXT)),
+            _ => Ok(value),
+        }
     }
 
-    /// Puts an ending on record; what has to be masked is kept apart.
+    /// Puts an ending on record. What has to be masked, or is too large for the status, is kept apart; where there is no room for
+    /// that, the step failed.
     pub fn record(&mut self, record: &mut StepStatus, ending: Ending) {
-        let Ending { mut output, mut variables, message, mut registry_entry, .. } = ending;
-        if let Value::String(text) = &mut output
-            && text.len() > LONGEST_TEXT
-        {
-            *text = cut(text, LONGEST_TEXT);
+        let Ending {
+            mut failed,
+            output,
+            variables,
+            mut message,
+            registry_entry,
+            derived,
+        } = ending;
+        let mut original = Original {
+            output,
+            variables,
+            registry_entry,
+        };
+        original.values().for_each(cut_value);
+        let mut shown = original.clone();
+        self.forget(&record.path);
+        if self.shorten(&mut shown) && !derived {
+            let length = length(&original);
+            if self.size.saturating_add(length) > MOST_ORIGINALS {
+                failed = true;
+                message = Some(format!(
+                    "OutputTooLarge: {}",
+                    too_large(self.size.saturating_add(length), MOST_ORIGINALS)
+                ));
+                shown = Original::default();
+            } else {
+                self.size += length;
+                self.changed = true;
+                self.originals.insert(record.path.clone(), original);
+            }
         }
-        let original = Original { output: output.clone(), variables: variables.clone(), registry_entry: registry_entry.clone() };
-        let mut masked = self.redactor.mask_value(&mut output);
-        for value in variables.values_mut().chain(&mut registry_entry) {
-            masked |= self.redactor.mask_value(value);
-        }
-        if masked {
-            self.originals.insert(record.path.clone(), original);
-        }
+        record.phase = if failed { StepPhase::Failed } else { StepPhase::Succeeded };
         record.message = message.map(|message| self.text(&message));
-        record.output = Some(output).filter(|output| !output.is_null());
-        record.variables.extend(variables);
-        record.registry_entry = registry_entry;
+        record.output = Some(shown.output).filter(|output| !output.is_null());
+        record.variables = shown.variables;
+        record.registry_entry = shown.registry_entry;
     }
 
-    /// What was masked of a step.
-    #[must_use]
-    pub fn original(&self, path: &str) -> Option<&Original> {
-        self.originals.get(path)
-    }
-
-    /// Everything that was masked, by path, if that grew since the last call.
-    pub fn take_new_originals(&mut self) -> Option<BTreeMap<String, Original>> {
-        if self.originals.len() == self.written {
-            return None;
+    /// Makes of values what may stand in the status; whether that changed anything.
+    fn shorten(&self, shown: &mut Original) -> bool {
+        let mut changed = false;
+        for value in shown.values() {
+            changed |= self.redactor.mask_value(value);
+            let length = structured_length(value);
+            if length > LONGEST_TEXT {
+                *value = Value::String(format!("[too large to be shown: {length} bytes]"));
+                changed = true;
+            }
         }
-        self.written = self.originals.len();
-        Some(self.originals.clone())
+        changed
+    }
+
+    /// Forgets what was kept apart of a step that did not come to its end after all.
+    pub fn forget(&mut self, path: &str) {
+        if let Some(original) = self.originals.remove(path) {
+            self.size = self.size.saturating_sub(length(&original));
+            self.changed = true;
+        }
+    }
+
+    /// A record as it really is.
+    #[must_use]
+    pub fn restored<'a>(&self, record: &'a StepStatus) -> Cow<'a, StepStatus> {
+        self.originals
+            .get(&record.path)
+            .map_or(Cow::Borrowed(record), |original| Cow::Owned(original.restore(record)))
+    }
+
+    /// Everything that is kept apart, by path, if that changed since the last call.
+    pub fn take_new_originals(&mut self) -> Option<BTreeMap<String, Original>> {
+        std::mem::take(&mut self.changed).then(|| self.originals.clone())
     }
 }
 
-/// At most `limit` bytes of a text, and a mark where it was cut.
+fn too_large(length: usize, limit: usize) -> String {
+    format!("the value is too large: {length} bytes are more than {limit}; keep less of it")
+}
+
+fn length(value: &impl Serialize) -> usize {
+    serde_json::to_vec(value).map_or(0, |json| json.len())
+}
+
+/// The size of a list or map; of nothing else, for texts are cut.
+fn structured_length(value: &Value) -> usize {
+    if value.is_array() || value.is_object() { length(value) } else { 0 }
+}
+
+fn cut_value(value: &mut Value) {
+    if let Value::String(text) = value
+        && text.len() > LONGEST_TEXT
+    {
+        *text = cut(text, LONGEST_TEXT);
+    }
+}
+
+/// A text, or as much of its start as `limit` bytes hold together with a mark that says how much there was.
 #[must_use]
 pub fn cut(text: &str, limit: usize) -> String {
     if text.len() <= limit {
         return text.to_owned();
     }
-    let end = (0..=limit).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
-    format!("{}... [cut: {} of {} bytes]", &text[..end], end, text.len())
+    let mark = format!("... [cut: {} bytes]", text.len());
+    let kept = text.floor_char_boundary(limit.saturating_sub(mark.len()));
+    format!("{}{mark}", text.get(..kept).unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests;

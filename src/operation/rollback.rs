@@ -1,5 +1,6 @@
 //! Which steps undo a run. Pure.
 
+use crate::runbook::step::{Body, Step};
 use crate::runbook::{Runbook, StepType};
 
 /// Which of the runbook's rollback steps run.
@@ -15,15 +16,28 @@ impl Extent {
     /// The extent of a rollback; `touched` says whether a step with an effect outside has started.
     #[must_use]
     pub const fn of(runbook: &Runbook, touched: bool) -> Self {
-        if runbook.rollback.enabled && touched { Self::Whole } else { Self::Release }
-    }
-
-    /// Which step types take part.
-    #[must_use]
-    pub fn includes(self) -> fn(StepType) -> bool {
-        match self {
-            Self::Whole => |_| true,
-            Self::Release => |kind| matches!(kind, StepType::Unlock | StepType::Notification),
+        if runbook.rollback.enabled && touched {
+            Self::Whole
+        } else {
+            Self::Release
         }
     }
+
+    /// Which steps take part; one that holds such a step does too.
+    #[must_use]
+    pub fn includes(self) -> fn(&Step) -> bool {
+        match self {
+            Self::Whole => |_| true,
+            Self::Release => releases,
+        }
+    }
+}
+
+fn releases(step: &Step) -> bool {
+    matches!(step.kind, StepType::Unlock | StepType::Notification)
+        || match &step.body {
+            Body::None => false,
+            Body::Branches { then, otherwise, .. } => then.iter().chain(otherwise).any(releases),
+            Body::Each { steps, .. } => steps.iter().any(releases),
+        }
 }

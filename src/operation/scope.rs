@@ -10,10 +10,12 @@ use crate::runbook::Scope;
 /// One layer of variables.
 #[derive(Debug, Clone, Default)]
 pub struct Layer {
+    /// The loop variable of a foreach item. No step writes to it.
+    pub loop_variable: Option<(String, Value)>,
     pub variables: Map<String, Value>,
     /// What `steps.<name>` yields.
     pub steps: Map<String, Value>,
-    /// The results of the last foreach, and whether each item went well.
+    /// The results of the last foreach.
     pub last_foreach: Option<Vec<Value>>,
     /// The registry entry that a lookup of this foreach item read; the first one counts.
     pub registry_entry: Option<Value>,
@@ -43,6 +45,7 @@ pub struct View<'a> {
     /// Innermost last.
     pub layers: &'a [&'a Layer],
     pub identity: &'a Identity,
+    /// When the step started.
     pub now: Timestamp,
     pub attempt: i32,
     pub failure: Option<&'a Failure>,
@@ -57,7 +60,15 @@ impl Scope for View<'_> {
         {
             return Some(Cow::Borrowed(result));
         }
-        if let Some(value) = self.layers.iter().rev().find_map(|layer| layer.variables.get(name)) {
+        let inward = || self.layers.iter().rev();
+        let loop_variable = inward().find_map(|layer| {
+            layer
+                .loop_variable
+                .as_ref()
+                .filter(|(known, _)| known == name)
+                .map(|(_, value)| value)
+        });
+        if let Some(value) = loop_variable.or_else(|| inward().find_map(|layer| layer.variables.get(name))) {
             return Some(Cow::Borrowed(value));
         }
         self.built_in(name).map(Cow::Owned)
@@ -84,3 +95,6 @@ impl View<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
