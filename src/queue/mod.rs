@@ -49,6 +49,8 @@ struct Queue {
     not_before: Option<Instant>,
     last_write: Option<Instant>,
     last_inform: Option<Instant>,
+    /// When those who wait were last told their positions.
+    last_told: Option<Instant>,
     backoff: Option<Backoff>,
     /// An empty record was filled from a live list.
     filled: bool,
@@ -337,11 +339,12 @@ impl Queue {
         apply::replace_status(context.client.clone(), key.clone(), &object, status)
     }
 
-    fn show_positions(&self, now: Instant) {
-        // with the write that informs, so at most every 5 s
-        if self.last_inform != Some(now) {
+    /// Tells the head of the queue their positions: each costs a write, so at most every 5 s, and with a write of the queue's own.
+    fn show_positions(&mut self, now: Instant) {
+        if self.last_inform != Some(now) || self.last_told.is_some_and(|last| now < last + INFORM) {
             return;
         }
+        self.last_told = Some(now);
         for (number, slot) in self.index.head().skip(self.admitting).take(report::HEAD).enumerate() {
             let position = i32::try_from(number + 1).ok();
             if let Some((_, ticket)) = self.tickets.get(&slot.uid) {
