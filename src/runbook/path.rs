@@ -1,1 +1,0 @@
-//! Places in a state document: `.a.b`, `."a.b".c`, `.*.url`.

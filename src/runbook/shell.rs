@@ -1,1 +1,0 @@
-//! `${...}` inside a command, quoted for the place it stands in.
