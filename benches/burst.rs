@@ -43,8 +43,19 @@ async fn measure(report: &mut Report) -> Result<()> {
     plane.install()?;
     let client = plane.client().await?;
     for namespace in ["burst", "alone", "bare"] {
-        let metadata = ObjectMeta { name: Some(namespace.to_owned()), ..ObjectMeta::default() };
-        Api::<Namespace>::all(client.clone()).create(&PostParams::default(), &Namespace { metadata, ..Namespace::default() }).await?;
+        let metadata = ObjectMeta {
+            name: Some(namespace.to_owned()),
+            ..ObjectMeta::default()
+        };
+        Api::<Namespace>::all(client.clone())
+            .create(
+                &PostParams::default(),
+                &Namespace {
+                    metadata,
+                    ..Namespace::default()
+                },
+            )
+            .await?;
     }
     let flags = ["--namespace", "burst", "--namespace", "alone"];
     let mut controller = Setup::of(&plane, env!("CARGO_BIN_EXE_thermostat")).arguments(flags).start()?;
@@ -54,7 +65,12 @@ async fn measure(report: &mut Report) -> Result<()> {
     alone(&client, report).await?;
     burst(&plane, &client, report, &controller).await?;
     report.add("memory of the controller at rest", megabytes(idle), "MB", Bound::AtMost(30.0));
-    report.add("peak memory of the controller", megabytes(controller.resident_memory_peak()?), "MB", Bound::AtMost(150.0));
+    report.add(
+        "peak memory of the controller",
+        megabytes(controller.resident_memory_peak()?),
+        "MB",
+        Bound::AtMost(150.0),
+    );
     Ok(())
 }
 
@@ -79,13 +95,27 @@ fn operation(name: &str) -> Operation {
     };
     let spec = json!({"runbook": {"name": "x"}, "queue": "burst"});
     let spec: OperationSpec = serde_json::from_value(spec).unwrap_or_else(|error| unreachable!("{error}"));
-    let spec = OperationSpec { runbook: RunbookSource { inline: Some(inline), ..RunbookSource::default() }, ..spec };
+    let spec = OperationSpec {
+        runbook: RunbookSource {
+            inline: Some(inline),
+            ..RunbookSource::default()
+        },
+        ..spec
+    };
     Operation::new(name, spec)
 }
 
 async fn queue(client: &Client, namespace: &str) -> Result<()> {
-    let queue = OperationQueue::new("burst", OperationQueueSpec { max_concurrent: CONCURRENT, suspend: false });
-    Api::namespaced(client.clone(), namespace).create(&PostParams::default(), &queue).await?;
+    let queue = OperationQueue::new(
+        "burst",
+        OperationQueueSpec {
+            max_concurrent: CONCURRENT,
+            suspend: false,
+        },
+    );
+    Api::namespaced(client.clone(), namespace)
+        .create(&PostParams::default(), &queue)
+        .await?;
     Ok(())
 }
 
@@ -119,9 +149,19 @@ async fn alone(client: &Client, report: &mut Report) -> Result<()> {
     }
     // the first ones warm connections and caches
     let (took, bare) = (median(took.split_off(10)), median(bare.split_off(10)));
-    report.add("one Operation alone, create to Succeeded", took.as_secs_f64() * 1e3, "ms", Bound::None);
+    report.add(
+        "one Operation alone, create to Succeeded",
+        took.as_secs_f64() * 1e3,
+        "ms",
+        Bound::None,
+    );
     report.add("one bare patch", bare.as_secs_f64() * 1e3, "ms", Bound::None);
-    report.add("one Operation alone", took.as_secs_f64() / bare.as_secs_f64(), "bare round trips", Bound::AtMost(5.0));
+    report.add(
+        "one Operation alone",
+        took.as_secs_f64() / bare.as_secs_f64(),
+        "bare round trips",
+        Bound::AtMost(5.0),
+    );
     Ok(())
 }
 
@@ -167,7 +207,12 @@ async fn burst(plane: &ControlPlane, client: &Client, report: &mut Report, contr
     report.add("Events", ratio(events, 1), "", Bound::AtMost(0.0));
     report.add("Operations per second", rate, "/s", Bound::None);
     report.add("bare patches per second", bare, "/s", Bound::None);
-    report.add("rate, of bare rate / writes per Operation (goal 0.667)", rate / (bare / each), "", Bound::AtLeast(0.5));
+    report.add(
+        "rate, of bare rate / writes per Operation (goal 0.667)",
+        rate / (bare / each),
+        "",
+        Bound::AtLeast(0.5),
+    );
     report.add("memory of the controller after the burst", megabytes(resident), "MB", Bound::None);
     Ok(())
 }
@@ -180,7 +225,12 @@ fn ratio(part: u64, whole: u64) -> f64 {
 /// Waits until all have ended; yields one of them.
 async fn all_ended(api: Api<Operation>) -> Result<Operation> {
     let mut ended = std::collections::HashSet::new();
-    let mut version = api.list_metadata(&ListParams::default().limit(1)).await?.metadata.resource_version.unwrap_or_default();
+    let mut version = api
+        .list_metadata(&ListParams::default().limit(1))
+        .await?
+        .metadata
+        .resource_version
+        .unwrap_or_default();
     loop {
         let mut events = api.watch(&WatchParams::default(), &version).await?.boxed();
         while let Some(event) = events.try_next().await? {
@@ -188,7 +238,9 @@ async fn all_ended(api: Api<Operation>) -> Result<Operation> {
                 version = object.resource_version().unwrap_or_default();
                 match object.phase() {
                     Phase::Succeeded => drop(ended.insert(object.name_any())),
-                    Phase::Failed | Phase::Cancelled => return Err(Failure::new(format!("{} failed: {:?}", object.name_any(), object.status))),
+                    Phase::Failed | Phase::Cancelled => {
+                        return Err(Failure::new(format!("{} failed: {:?}", object.name_any(), object.status)));
+                    }
                     _ => {}
                 }
                 if ended.len() == OPERATIONS {
@@ -206,7 +258,10 @@ async fn bare_rate(client: &Client, example: &Operation) -> Result<f64> {
     for number in 0..200 {
         let created = api.create(&PostParams::default(), &operation(&format!("bare-{number}"))).await?;
         let status = example.status.clone().unwrap_or_default();
-        let object = Operation { status: Some(OperationStatus { runner: None, ..status }), ..created };
+        let object = Operation {
+            status: Some(OperationStatus { runner: None, ..status }),
+            ..created
+        };
         objects.push(Arc::new(object));
     }
     let started = Instant::now();

@@ -33,7 +33,12 @@ fn waiting(count: i64) -> Index {
     let mut index = Index::default();
     for number in 0..count {
         let created = Timestamp::from_second(number / 7).unwrap_or_default();
-        index.insert(&format!("uid-{number}"), &format!("operation-{number}"), i32::try_from(number % 10).unwrap_or(0), created);
+        index.insert(
+            &format!("uid-{number}"),
+            &format!("operation-{number}"),
+            i32::try_from(number % 10).unwrap_or(0),
+            created,
+        );
     }
     index
 }
@@ -45,18 +50,39 @@ fn queue(report: &mut Report) {
         black_box(index.remove("uid-new"));
     };
     let decide = |index: &Index| {
-        let queue = Observed { key: 0, index, running: 100, max_concurrent: 200, suspended: false };
+        let queue = Observed {
+            key: 0,
+            index,
+            running: 100,
+            max_concurrent: 200,
+            suspended: false,
+        };
         black_box(admissions(&[queue], 150));
         black_box(index.head().take(70).count());
     };
     let (mut few, mut many) = (waiting(500), waiting(50_000));
     let decision = timed(200, || decide(&many));
-    report.add("queue decision, 50,000 waiting", decision.as_secs_f64() * 1e3, "ms", Bound::AtMost(5.0));
+    report.add(
+        "queue decision, 50,000 waiting",
+        decision.as_secs_f64() * 1e3,
+        "ms",
+        Bound::AtMost(5.0),
+    );
     let thousand = |index: &mut Index| timed(50, || (0..1000).for_each(|_| change(index)));
     let (few, many) = (thousand(&mut few), thousand(&mut many));
-    report.add("one arrival and departure, 50,000 waiting", many.as_secs_f64() * 1e3, "us", Bound::None);
+    report.add(
+        "one arrival and departure, 50,000 waiting",
+        many.as_secs_f64() * 1e3,
+        "us",
+        Bound::None,
+    );
     // log2(50,000) / log2(500) is 1.74; the rest is memory that is no longer near
-    report.add("growth of that from 500 to 50,000 waiting", many.as_secs_f64() / few.as_secs_f64(), "times", Bound::AtMost(3.5));
+    report.add(
+        "growth of that from 500 to 50,000 waiting",
+        many.as_secs_f64() / few.as_secs_f64(),
+        "times",
+        Bound::AtMost(3.5),
+    );
 }
 
 /// A runbook of 200 lines, as people write them.
@@ -76,7 +102,12 @@ fn documents(report: &mut Report) {
     assert!(Runbook::parse(&text).is_ok(), "the ordinary runbook is valid");
     let lines = text.lines().count();
     let took = timed(200, || drop(black_box(Runbook::parse(&text))));
-    report.add(format!("a runbook of {lines} lines, parsed and checked"), took.as_secs_f64() * 1e3, "ms", Bound::AtMost(1.0));
+    report.add(
+        format!("a runbook of {lines} lines, parsed and checked"),
+        took.as_secs_f64() * 1e3,
+        "ms",
+        Bound::AtMost(1.0),
+    );
     let limit = 512 * 1024 - 16;
     let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..12 {
@@ -87,8 +118,17 @@ fn documents(report: &mut Report) {
         ("a limit's worth of brackets", "[".repeat(limit)),
         ("a limit's worth of braces", "{".repeat(limit)),
         ("a limit's worth of dashes", "- ".repeat(limit / 2)),
-        ("deep indentation", (0..1000).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect()),
-        ("a long expression", format!("operation: {{name: x, type: maintain}}\nsteps:\n  - type: delay\n    seconds: 1\n    when: {}1\n", "(".repeat(limit / 2))),
+        (
+            "deep indentation",
+            (0..1000).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect(),
+        ),
+        (
+            "a long expression",
+            format!(
+                "operation: {{name: x, type: maintain}}\nsteps:\n  - type: delay\n    seconds: 1\n    when: {}1\n",
+                "(".repeat(limit / 2)
+            ),
+        ),
     ];
     for (what, text) in hostile {
         assert!(Runbook::parse(&text).is_err(), "{what} is refused");
@@ -104,7 +144,12 @@ fn start(report: &mut Report) {
     let result = std::fs::write(&path, text);
     assert!(result.is_ok(), "{result:?}");
     let took = timed(20, || {
-        let status = Command::new(env!("CARGO_BIN_EXE_thermostat")).arg("run").arg(&path).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        let status = Command::new(env!("CARGO_BIN_EXE_thermostat"))
+            .arg("run")
+            .arg(&path)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
         assert!(status.is_ok_and(|status| status.success()), "the runbook runs");
     });
     // it is a temporary file

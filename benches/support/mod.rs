@@ -58,7 +58,11 @@ impl Report {
 }
 
 fn digits(value: f64) -> String {
-    if value >= 100.0 { format!("{value:.0}") } else { format!("{value:.3}") }
+    if value >= 100.0 {
+        format!("{value:.0}")
+    } else {
+        format!("{value:.3}")
+    }
 }
 
 /// Puts a section into the file, in the place of the one that was there.
