@@ -17,7 +17,7 @@ use super::{Failure, Result};
 
 /// The module that pins the versions, and what its digest is taken of.
 const MODULE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/control-plane");
-const PROGRAMS: [&str; 4] = ["etcd", "kube-apiserver", "kube-controller-manager", "kubectl"];
+pub const PROGRAMS: [&str; 4] = ["etcd", "kube-apiserver", "kube-controller-manager", "kubectl"];
 const PACKAGES: [&str; 4] = [
     "go.etcd.io/etcd/server/v3",
     "k8s.io/kubernetes/cmd/kube-apiserver",
@@ -42,15 +42,14 @@ impl Binaries {
         if let Some(folder) = env::var_os("KUBEBUILDER_ASSETS").filter(|value| !value.is_empty()) {
             return Self::in_assets(PathBuf::from(folder));
         }
-        let cache = cache()?;
-        let folder = cache.join(key()?);
-        if !complete(&folder) {
-            build_once(&cache, &folder)?;
-        }
-        Ok(Self { folder })
+        Self::in_cache(cache()?.join(key()?), build_into)
     }
 
-    fn in_assets(folder: PathBuf) -> Result<Self> {
+    /// A folder that others have filled.
+    ///
+    /// # Errors
+    /// When a program is missing there; it is not built then, for whoever names a folder means it.
+    pub fn in_assets(folder: PathBuf) -> Result<Self> {
         let absent: Vec<_> = PROGRAMS.into_iter().filter(|name| !folder.join(name).is_file()).collect();
         if absent.is_empty() {
             return Ok(Self { folder });
@@ -60,6 +59,30 @@ impl Binaries {
             folder.display(),
             absent.join(", ")
         )))
+    }
+
+    /// A folder of ours, filled by `build` when the programs are not there. It is filled beside the place and renamed,
+    /// under a lock: a folder that is there is whole, and of several processes that ask at once one builds.
+    ///
+    /// # Errors
+    /// Those of `build`, or when the folder cannot be made.
+    pub fn in_cache(folder: PathBuf, build: impl FnOnce(&Path) -> Result<()>) -> Result<Self> {
+        if complete(&folder) {
+            return Ok(Self { folder });
+        }
+        if let Some(parent) = folder.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        let lock = File::create(folder.with_extension("lock"))?;
+        lock.lock()?;
+        if !complete(&folder) {
+            let partial = folder.with_extension("partial");
+            fs::create_dir_all(&partial)?;
+            build(&partial)?;
+            fs::rename(&partial, &folder)
+                .map_err(|error| Failure::during(error, format_args!("move the programs to {}", folder.display())))?;
+        }
+        Ok(Self { folder })
     }
 
     pub fn folder(&self) -> &Path {
@@ -85,22 +108,8 @@ fn cache() -> Result<PathBuf> {
 /// The first 16 hexadecimal digits of the digest of go.sum, so that another version gets another folder.
 fn key() -> Result<String> {
     let sums = fs::read(Path::new(MODULE).join("go.sum"))?;
-    Ok(Sha256::digest(&sums)[..8].iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-/// Builds under a lock, beside the place and renamed into it, so that a folder that is there is whole and that several
-/// processes may ask at once.
-fn build_once(cache: &Path, folder: &Path) -> Result<()> {
-    fs::create_dir_all(cache)?;
-    let lock = File::create(folder.with_extension("lock"))?;
-    lock.lock()?;
-    if complete(folder) {
-        return Ok(());
-    }
-    let partial = folder.with_extension("partial");
-    fs::create_dir_all(&partial)?;
-    build_into(&partial)?;
-    fs::rename(&partial, folder).map_err(|error| Failure::during(error, format_args!("move the programs to {}", folder.display())))
+    let digest = Sha256::digest(&sums);
+    Ok(digest[..8].iter().fold(String::new(), |key, byte| key + &format!("{byte:02x}")))
 }
 
 fn build_into(folder: &Path) -> Result<()> {
@@ -118,16 +127,13 @@ fn build_into(folder: &Path) -> Result<()> {
         "building etcd and Kubernetes into {}: happens once, takes about five minutes",
         folder.display()
     ));
-    let mut arguments: Vec<&OsStr> = ["build", "-v", "-trimpath", "-ldflags", LINKER_FLAGS, "-o"]
-        .map(OsStr::new)
-        .to_vec();
+    let mut arguments: Vec<&OsStr> = ["build", "-v", "-ldflags", LINKER_FLAGS, "-o"].map(OsStr::new).to_vec();
     let output = folder.join(""); // the slash at its end says that it is a folder
     arguments.push(output.as_os_str());
     arguments.extend(PACKAGES.map(OsStr::new));
     let mut go = Command::new("go")
         .args(arguments)
         .current_dir(MODULE)
-        .env("CGO_ENABLED", "0")
         .env_remove("GOFLAGS")
         .stdin(Stdio::null())
         .stderr(Stdio::piped())

@@ -162,15 +162,12 @@ impl ControlPlane {
         run(&mut self.kubectl_command(kubeconfig, arguments), b"")
     }
 
-    /// Applies manifests (YAML or JSON) as the administrator.
+    /// Runs kubectl as the administrator with this standard input, as in `["apply", "--filename", "-"]`.
     ///
     /// # Errors
     /// As [`ControlPlane::kubectl`].
-    pub fn apply(&self, manifests: &str) -> Result<String> {
-        run(
-            &mut self.kubectl_command(&self.kubeconfig, &["apply", "--filename", "-"]),
-            manifests.as_bytes(),
-        )
+    pub fn kubectl_input(&self, arguments: &[&str], input: &str) -> Result<String> {
+        run(&mut self.kubectl_command(&self.kubeconfig, arguments), input.as_bytes())
     }
 
     /// kubectl as a command that has not started, for those who want to follow its output.

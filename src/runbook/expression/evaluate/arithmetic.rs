@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use super::super::syntax::{Arithmetic, Sign};
-use super::budget::{Budget, ELEMENT};
-use super::operand::{List, Operand, Text, wrong};
+use super::budget::Budget;
+use super::operand::{Operand, Text, wrong};
 use super::{Outcome, boolean};
 
 /// `!operand` or `-operand`.
@@ -21,7 +21,9 @@ pub(super) fn sign<'e>(sign: Sign, operand: &Operand<'e>) -> Outcome<'e> {
 pub(super) fn apply<'e>(operator: Arithmetic, left: Operand<'e>, right: Operand<'e>, budget: &mut Budget) -> Outcome<'e> {
     match (operator, left, right) {
         (Arithmetic::Add, Operand::Text(left), Operand::Text(right)) => join(left, &right, budget),
-        (Arithmetic::Add, Operand::List(left), Operand::List(right)) => concatenate(left, &right, budget),
+        (Arithmetic::Add, Operand::List(left), Operand::List(right)) => {
+            left.concatenate(&right, |count| budget.produce_elements(count)).map(Operand::List)
+        }
         (_, Operand::Integer(left), Operand::Integer(right)) => integers(operator, left, right),
         (operator, left, right) => match (left.number(), right.number()) {
             (Some(left), Some(right)) if operator != Arithmetic::Remainder => Ok(Operand::Double(doubles(operator, left, right))),
@@ -82,17 +84,4 @@ fn join<'e>(left: Text<'e>, right: &str, budget: &mut Budget) -> Outcome<'e> {
     };
     Rc::make_mut(&mut text).push_str(right);
     Ok(Operand::Text(Text::Built(text)))
-}
-
-fn concatenate<'e>(left: List<'e>, right: &List<'e>, budget: &mut Budget) -> Outcome<'e> {
-    budget.produce(right.len().saturating_mul(ELEMENT))?;
-    let mut items = match left {
-        List::Built(items) if Rc::strong_count(&items) == 1 => items,
-        other => {
-            budget.produce_elements(other.len())?;
-            Rc::new(other.iter().collect())
-        }
-    };
-    Rc::make_mut(&mut items).extend(right.iter());
-    Ok(Operand::List(List::Built(items)))
 }

@@ -11,6 +11,9 @@ pub(super) const BYTES: usize = 1024 * 1024;
 /// What an element of a list or a map counts for besides its text, in bytes.
 pub(super) const ELEMENT: usize = 16;
 
+/// How deep lists and maps may nest in one another where they were built.
+pub(super) const DEEPEST: usize = 100;
+
 /// Bytes of text that are read at the cost of one step.
 const BYTES_A_STEP: usize = 512;
 

@@ -58,7 +58,7 @@ impl<'e> Evaluation<'e, '_> {
             (Macro::Filter, [condition]) => {
                 let selected = self.select(&items, condition, called)?;
                 self.budget.produce_elements(selected.len())?;
-                Ok(selected.into())
+                Operand::list(selected)
             }
             (Macro::Map, [condition, value]) => {
                 let selected = self.select(&items, condition, called)?;
@@ -109,7 +109,7 @@ impl<'e> Evaluation<'e, '_> {
             self.budget.produce_elements(1)?;
             mapped.push(self.with_local(item, value)?);
         }
-        Ok(mapped.into())
+        Operand::list(mapped)
     }
 }
 
@@ -117,7 +117,7 @@ impl<'e> Evaluation<'e, '_> {
 fn items<'e>(operand: &Operand<'e>, name: &str) -> Result<List<'e>, Failure> {
     match operand {
         Operand::List(list) => Ok(list.clone()),
-        Operand::Map(map) => Ok(List::Built(map.keys().into_iter().map(Operand::from).collect::<Vec<_>>().into())),
+        Operand::Map(map) => Ok(map.key_list()),
         Operand::Null => wrong(format!(
             "`{name}` runs over a list or a map, got null: `(items || []).{name}(...)` takes null for an empty list"
         )),

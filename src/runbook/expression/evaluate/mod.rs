@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::collections::HashMap;
-use std::rc::Rc;
 
 use indexmap::IndexMap;
 use regex::Regex;
@@ -17,11 +16,12 @@ mod budget;
 mod call;
 mod compare;
 mod convert;
+mod json;
 mod operand;
 mod text;
 
 use budget::Budget;
-use operand::{Failure, Map, Operand, wrong};
+use operand::{Failure, Operand, wrong};
 
 type Outcome<'e> = Result<Operand<'e>, Failure>;
 
@@ -113,7 +113,7 @@ impl<'e, 's> Evaluation<'e, 's> {
         self.budget.step(nodes.len())?;
         self.budget.produce_elements(nodes.len())?;
         let items: Result<Vec<_>, _> = nodes.iter().map(|node| self.evaluate(node)).collect();
-        items.map(Operand::from)
+        items.and_then(Operand::list)
     }
 
     fn map(&mut self, pairs: &'e [(Node, Node)]) -> Outcome<'e> {
@@ -127,7 +127,7 @@ impl<'e, 's> Evaluation<'e, 's> {
             };
             map.insert(key, self.evaluate(value)?);
         }
-        Ok(Operand::Map(Map::Built(Rc::new(map))))
+        Operand::map(map)
     }
 
     fn text(&mut self, pieces: &'e [Node]) -> Outcome<'e> {

@@ -4,9 +4,9 @@ use std::ops::Deref;
 use std::rc::Rc;
 
 use indexmap::IndexMap;
-use serde_json::{Map as JsonMap, Number, Value};
+use serde_json::{Map as JsonMap, Value};
 
-use super::budget::{Budget, ELEMENT};
+use super::budget::DEEPEST;
 
 /// Why there is no value.
 #[derive(Debug)]
@@ -15,6 +15,12 @@ pub(super) enum Failure {
     Exhausted(String),
     /// Everything else: the other side of `&&` and `||` may make up for it, as in CEL.
     Wrong(String),
+}
+
+impl From<String> for Failure {
+    fn from(message: String) -> Self {
+        Self::Wrong(message)
+    }
 }
 
 impl Failure {
@@ -51,13 +57,21 @@ pub(super) enum Text<'e> {
 #[derive(Debug, Clone)]
 pub(super) enum List<'e> {
     Borrowed(&'e [Value]),
-    Built(Rc<Vec<Operand<'e>>>),
+    Built(Rc<Nested<Vec<Operand<'e>>>>),
 }
 
 #[derive(Debug, Clone)]
 pub(super) enum Map<'e> {
     Borrowed(&'e JsonMap<String, Value>),
-    Built(Rc<IndexMap<Key<'e>, Operand<'e>>>),
+    Built(Rc<Nested<IndexMap<Key<'e>, Operand<'e>>>>),
+}
+
+/// What was built, and how many levels of lists and maps were built around its innermost value. Bounded, for a chain of macros may
+/// wrap a value ever deeper.
+#[derive(Debug, Clone)]
+pub(super) struct Nested<T> {
+    pub(super) items: T,
+    depth: usize,
 }
 
 /// A key of a map literal. Maps of JSON have texts only.
@@ -116,12 +130,6 @@ impl<'e> From<&'e Value> for Operand<'e> {
     }
 }
 
-impl<'e> From<Vec<Operand<'e>>> for Operand<'e> {
-    fn from(items: Vec<Operand<'e>>) -> Self {
-        Self::List(List::Built(Rc::new(items)))
-    }
-}
-
 impl From<String> for Operand<'_> {
     fn from(text: String) -> Self {
         Self::Text(text.into())
@@ -138,7 +146,50 @@ impl<'e> From<Key<'e>> for Operand<'e> {
     }
 }
 
+/// That lists and maps do not nest too deep.
+pub(super) fn check_depth(depth: usize) -> Result<(), Failure> {
+    if depth > DEEPEST {
+        wrong(format!("lists and maps nest deeper than {DEEPEST} levels here"))
+    } else {
+        Ok(())
+    }
+}
+
+/// The depth of what is built around these.
+fn depth_around<'o, 'e: 'o>(operands: impl Iterator<Item = &'o Operand<'e>>) -> Result<usize, Failure> {
+    let depth = 1 + operands.map(Operand::depth).max().unwrap_or_default();
+    check_depth(depth)?;
+    Ok(depth)
+}
+
 impl<'e> Operand<'e> {
+    /// A list of these.
+    ///
+    /// # Errors
+    /// It would nest too deep.
+    pub(super) fn list(items: Vec<Self>) -> Result<Self, Failure> {
+        let depth = depth_around(items.iter())?;
+        Ok(Self::List(List::Built(Rc::new(Nested { items, depth }))))
+    }
+
+    /// A map of these.
+    ///
+    /// # Errors
+    /// It would nest too deep.
+    pub(super) fn map(items: IndexMap<Key<'e>, Self>) -> Result<Self, Failure> {
+        let depth = depth_around(items.values())?;
+        Ok(Self::Map(Map::Built(Rc::new(Nested { items, depth }))))
+    }
+
+    /// How many levels of lists and maps were built around its innermost value.
+    fn depth(&self) -> usize {
+        match self {
+            Self::List(List::Built(list)) => list.depth,
+            Self::Map(Map::Built(map)) => map.depth,
+            _ => 0,
+        }
+    }
+
     /// Its type, as an error tells it.
     pub(super) fn kind(&self) -> &'static str {
         match self {
@@ -171,113 +222,40 @@ impl<'e> Operand<'e> {
             _ => None,
         }
     }
-
-    /// It as JSON. What was borrowed whole costs nothing; what was built costs its text.
-    pub(super) fn into_value(self, budget: &mut Budget) -> Result<Value, Failure> {
-        Ok(match self {
-            Self::Null => Value::Null,
-            Self::Boolean(boolean) => Value::Bool(boolean),
-            Self::Integer(integer) => Value::Number(integer_to_json(integer)?),
-            Self::Double(double) => match Number::from_f64(double) {
-                Some(number) => Value::Number(number),
-                None => return wrong("the result is infinite or not a number, and neither has a place in a document"),
-            },
-            Self::Text(Text::Borrowed(text)) => Value::String(text.to_owned()),
-            Self::Text(Text::Built(text)) => Value::String(Rc::unwrap_or_clone(text)),
-            Self::List(List::Borrowed(values)) => Value::Array(values.to_vec()),
-            Self::Map(Map::Borrowed(map)) => Value::Object(map.clone()),
-            Self::List(List::Built(items)) => {
-                let items = Rc::unwrap_or_clone(items).into_iter();
-                Value::Array(items.map(|item| item.into_element(budget)).collect::<Result<_, _>>()?)
-            }
-            Self::Map(Map::Built(entries)) => Value::Object(map_to_json(&entries, budget)?),
-        })
-    }
-
-    /// It as JSON inside of a list or a map that was built, where what was borrowed costs its text too.
-    fn into_element(self, budget: &mut Budget) -> Result<Value, Failure> {
-        match &self {
-            Self::Text(text) => budget.produce(text.len())?,
-            Self::List(List::Borrowed(values)) => values.iter().try_for_each(|value| weigh(value, budget))?,
-            Self::Map(Map::Borrowed(map)) => weigh_map(map, budget)?,
-            _ => {}
-        }
-        budget.produce(ELEMENT)?;
-        self.into_value(budget)
-    }
-
-    /// Writes it as text: texts as they are, null as nothing, all else as compact JSON.
-    pub(super) fn write_to(&self, target: &mut String, budget: &mut Budget) -> Result<(), Failure> {
-        match self {
-            Self::Null => Ok(()),
-            Self::Text(text) => {
-                budget.produce(text.len())?;
-                target.push_str(text);
-                Ok(())
-            }
-            other => {
-                let text = other.clone().into_element(budget)?.to_string();
-                budget.produce(text.len())?;
-                target.push_str(&text);
-                Ok(())
-            }
-        }
-    }
-}
-
-fn integer_to_json(integer: i128) -> Result<Number, Failure> {
-    let small = i64::try_from(integer).map(Number::from);
-    small
-        .or_else(|_| u64::try_from(integer).map(Number::from))
-        .or_else(|_| wrong("the result is an integer of more than 64 bits"))
-}
-
-fn map_to_json(entries: &IndexMap<Key<'_>, Operand<'_>>, budget: &mut Budget) -> Result<JsonMap<String, Value>, Failure> {
-    let mut map = JsonMap::with_capacity(entries.len());
-    for (key, item) in entries {
-        let key = match key {
-            Key::Boolean(boolean) => boolean.to_string(),
-            Key::Integer(integer) => integer.to_string(),
-            Key::Text(text) => text.to_string(),
-        };
-        budget.produce(key.len())?;
-        if map.insert(key, item.clone().into_element(budget)?).is_some() {
-            return wrong("two keys of this map are the same text in a document, such as 1 and '1'");
-        }
-    }
-    Ok(map)
-}
-
-/// Accounts for the text of a value that is copied into something built.
-fn weigh(value: &Value, budget: &mut Budget) -> Result<(), Failure> {
-    budget.produce(ELEMENT)?;
-    match value {
-        Value::String(text) => budget.produce(text.len()),
-        Value::Array(values) => values.iter().try_for_each(|value| weigh(value, budget)),
-        Value::Object(map) => weigh_map(map, budget),
-        _ => Ok(()),
-    }
-}
-
-fn weigh_map(map: &JsonMap<String, Value>, budget: &mut Budget) -> Result<(), Failure> {
-    map.iter().try_for_each(|(key, value)| {
-        budget.produce(key.len())?;
-        weigh(value, budget)
-    })
 }
 
 impl<'e> List<'e> {
+    /// Both lists as one. Appends in place where nobody else holds this one, so that a chain of sums copies each item once;
+    /// `copies` is told how many items are copied.
+    pub(super) fn concatenate(self, other: &Self, mut copies: impl FnMut(usize) -> Result<(), Failure>) -> Result<Self, Failure> {
+        copies(other.len())?;
+        let mut built = match self {
+            Self::Built(built) if Rc::strong_count(&built) == 1 => built,
+            shared => {
+                copies(shared.len())?;
+                let items: Vec<_> = shared.iter().collect();
+                let depth = depth_around(items.iter())?;
+                Rc::new(Nested { items, depth })
+            }
+        };
+        let nested = Rc::make_mut(&mut built);
+        let before = nested.items.len();
+        nested.items.extend(other.iter());
+        nested.depth = nested.depth.max(depth_around(nested.items.iter().skip(before))?);
+        Ok(Self::Built(built))
+    }
+
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Borrowed(values) => values.len(),
-            Self::Built(items) => items.len(),
+            Self::Built(list) => list.items.len(),
         }
     }
 
     pub(super) fn get(&self, index: usize) -> Option<Operand<'e>> {
         match self {
             Self::Borrowed(values) => values.get(index).map(Operand::from),
-            Self::Built(items) => items.get(index).cloned(),
+            Self::Built(list) => list.items.get(index).cloned(),
         }
     }
 
@@ -290,7 +268,7 @@ impl<'e> Map<'e> {
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Borrowed(map) => map.len(),
-            Self::Built(map) => map.len(),
+            Self::Built(map) => map.items.len(),
         }
     }
 
@@ -298,14 +276,20 @@ impl<'e> Map<'e> {
         match (self, key) {
             (Self::Borrowed(map), Key::Text(text)) => map.get(&**text).map(Operand::from),
             (Self::Borrowed(_), _) => None,
-            (Self::Built(map), key) => map.get(key).cloned(),
+            (Self::Built(map), key) => map.items.get(key).cloned(),
         }
     }
 
     pub(super) fn keys(&self) -> Vec<Key<'e>> {
         match self {
             Self::Borrowed(map) => map.keys().map(|key| Key::Text(Text::Borrowed(key))).collect(),
-            Self::Built(map) => map.keys().cloned().collect(),
+            Self::Built(map) => map.items.keys().cloned().collect(),
         }
+    }
+
+    /// Its keys, as a list.
+    pub(super) fn key_list(&self) -> List<'e> {
+        let items = self.keys().into_iter().map(Operand::from).collect();
+        List::Built(Rc::new(Nested { items, depth: 1 }))
     }
 }

@@ -8,9 +8,6 @@ use super::budget::ELEMENT;
 use super::operand::{Failure, List, Operand, Text, wrong};
 use super::{Evaluation, Outcome};
 
-/// What compiling a pattern costs, in steps.
-const PATTERN_STEPS: usize = 200;
-
 /// What matching costs in comparison with other ways to read a text.
 const PATTERN_FACTOR: usize = 8;
 
@@ -43,18 +40,15 @@ impl<'e> Evaluation<'e, '_> {
         if let Some(compiled) = self.patterns.get(pattern).cloned() {
             return self.is_match(text, &compiled);
         }
-        self.budget.step(PATTERN_STEPS + pattern.len())?;
-        let compiled = pattern::compile(pattern).map_err(Failure::Wrong)?;
+        let compiled = pattern::compile(pattern, |steps| self.budget.step(steps))?;
         self.patterns.insert(pattern.to_owned(), compiled.clone());
         self.is_match(text, &compiled)
     }
 
     /// `matches` with a pattern that stands in the text of the expression.
     pub(super) fn matches_literal(&mut self, text: &str, pattern: &Pattern) -> Outcome<'e> {
-        if pattern.is_new() {
-            self.budget.step(PATTERN_STEPS)?;
-        }
-        self.is_match(text, pattern.get().map_err(Failure::Wrong)?)
+        let compiled = pattern.get(|steps| self.budget.step(steps))?;
+        self.is_match(text, compiled)
     }
 
     fn is_match(&mut self, text: &str, pattern: &Regex) -> Outcome<'e> {
@@ -80,7 +74,7 @@ impl<'e> Evaluation<'e, '_> {
             })?,
         }
         self.budget.step(parts.len())?;
-        Ok(parts.into())
+        Operand::list(parts)
     }
 
     pub(super) fn join(&mut self, list: &List<'e>, arguments: &[Operand<'e>]) -> Outcome<'e> {

@@ -107,6 +107,35 @@ fn more_than_1_mib_of_text_is_refused_however_it_is_built() {
 }
 
 #[test]
+fn what_is_built_nests_100_levels_deep_and_no_deeper() {
+    with_small_stack(|| {
+        let nested = |levels: usize| (0..levels).fold(json!(1), |inner, _| json!([inner]));
+        let scope = Names(json!({"deep": nested(100)}));
+        let evaluate = |text: &str| Expression::parse(text).unwrap().evaluate(&scope).map_err(|error| error.0);
+        let wrapped = |levels: usize| "[1]".to_owned() + &".map(x, [x])".repeat(levels);
+        assert_eq!(evaluate(&wrapped(99)), Ok(nested(100)));
+        assert_eq!(evaluate("deep"), Ok(nested(100)));
+        for text in [
+            &wrapped(100),
+            &wrapped(5000),
+            "[deep]",
+            "{'a': deep}",
+            "string([deep])",
+            &("[1]".to_owned() + &".map(x, {'a': [x, x]})".repeat(2000)),
+        ] {
+            assert!(evaluate(text).unwrap_err().contains("deeper than 100 levels"), "{}", &text[..10]);
+        }
+        let doubled = "[1]".to_owned() + &".map(x, [x, x])".repeat(60);
+        assert!(evaluate(&doubled).unwrap_err().contains("more than 1048576 bytes"));
+        assert!(
+            evaluate(&format!("[{doubled}].exists(l, l == {doubled})"))
+                .unwrap_err()
+                .contains("more than 100000 steps")
+        );
+    });
+}
+
+#[test]
 fn what_is_only_passed_on_costs_nothing() {
     let long = "x".repeat(3_000_000);
     let scope = Names(json!({"long": long, "list": [long]}));
@@ -159,8 +188,12 @@ fn a_pattern_is_bounded() {
     ]);
     let deep = format!("platform.matches('{}{}')", "(".repeat(1000), ")".repeat(1000));
     assert!(parse_error(&deep).message.contains("no regular expression"));
-    let many: Vec<_> = (0..600).map(|index| format!("platform.matches('{index}')")).collect();
-    assert_failures(&[(&many.join(" || "), "more than 100000 steps")]);
+    let many: Vec<_> = (0..1000).map(|index| format!("platform.matches('{index}')")).collect();
+    let large: Vec<_> = (0..26).map(|index| format!(r"platform.matches(r'\w{{9}}{index}')")).collect();
+    assert_failures(&[
+        (&many.join(" || "), "more than 100000 steps"),
+        (&large.join(" || "), "more than 100000 steps"),
+    ]);
 }
 
 /// Pieces of the language, in any order.
