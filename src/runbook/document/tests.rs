@@ -312,7 +312,7 @@ fn hostile_documents_are_refused_at_once() {
         let start: String = text.chars().take(40).collect();
         let before = Instant::now();
         assert_eq!(code_of(read(&text)), code, "{start}");
-        let most = if cfg!(debug_assertions) { 2_000 } else { 100 };
+        let most = if cfg!(debug_assertions) { 10_000 } else { 500 };
         assert!(before.elapsed() < Duration::from_millis(most), "{start}: {:?}", before.elapsed());
     }
 }
