@@ -38,7 +38,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 ];
 
 const PURE_FOLDERS: &[&str] = &["api", "runbook", "hot"];
-/// Files or folders of this name are pure wherever they stand.
+/// Files or folders of this name are pure wherever they stand, but for steps: those act, whatever they are called.
 const PURE_NAMES: &[&str] = &["validate", "decide", "report", "state", "rollback", "retry", "plan"];
 
 /// What a pure file must not name: async, clients, the clock, files, the environment, and chance.
@@ -164,7 +164,8 @@ fn imports(read: &Crate, source: &Source) -> Vec<String> {
 }
 
 fn is_pure(source: &Source) -> bool {
-    PURE_FOLDERS.contains(&source.module.as_str()) || source.place.iter().any(|part| PURE_NAMES.contains(&part.as_str()))
+    let named = |names: &[&str]| source.place.iter().any(|part| names.contains(&part.as_str()));
+    PURE_FOLDERS.contains(&source.module.as_str()) || (named(PURE_NAMES) && !named(&["step"]))
 }
 
 fn impurities(read: &Crate, source: &Source) -> Vec<String> {
