@@ -12,7 +12,7 @@ use crate::api::Duration;
 use crate::api::operation::Runner;
 use crate::controller::leader::{self, Election, lease_client, new_identity};
 use crate::controller::slots::Slots;
-use crate::controller::Context;
+use crate::controller::{Context, Unreadable};
 use crate::operation::library::Library;
 use crate::remote::egress::{Egress, EgressAllow};
 use crate::remote::http::HttpClient;
@@ -127,6 +127,7 @@ async fn control(arguments: Arguments) -> Result<(), Broken> {
         runner: Runner { identity: identity.clone(), epoch: leadership.epoch() },
         metrics: metrics.clone(),
         events: Context::recorder(&client, &identity),
+        unreadable: Unreadable::default(),
         client,
     };
     let (slots, news) = Slots::new();

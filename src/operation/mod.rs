@@ -119,7 +119,7 @@ impl Operations {
                     delete(&self.shared, &entry);
                 }
             }
-            Change::Unreadable { metadata, message } => self.shared.context.unreadable("Operation", &metadata, &message),
+            Change::Unreadable { metadata, message } => self.shared.context.unreadable::<Operation>(&metadata, &message),
             Change::Synced => self.shared.slots.unfinished().complete(),
         }
     }
