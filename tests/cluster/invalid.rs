@@ -45,7 +45,7 @@ async fn a_mistake_in_a_config_map_is_reported_with_line_and_column() -> Result<
     let text = "operation:\n  name: t\n  type: maintain\nsteps:\n  - name: a\n    type: delay\n    secs: 1\n";
     scene.config_map("books", json!({"a.yml": text})).await?;
     let said = refusal(&scene, "runbook: {configMapKeyRef: {name: books, key: a.yml}}").await?;
-    assert!(said.contains("7:5") && said.contains("secs"), "{said}");
+    assert!(said.contains("line 7, column 5") && said.contains("secs"), "{said}");
     Ok(())
 }
 
@@ -167,7 +167,7 @@ fn loosen(scene: &Scene) -> Result<()> {
             "type": "object",
             "properties": {
                 "spec": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
-                "status": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
+                "status": {"type": "object", "x-kubernetes-preserve-unknown-fields": true, "default": {"observedGeneration": -1}},
             },
         }}
     ]);

@@ -7,9 +7,13 @@
 mod harness;
 
 mod admission;
+mod documents;
+mod egress;
 mod failures;
 mod invalid;
+mod parameters;
 mod pending;
 mod queue;
+mod restart;
 mod runs;
 mod scene;
