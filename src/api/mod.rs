@@ -42,16 +42,24 @@ pub const INLINE_LIMIT: usize = 200 * 1024;
 /// The definitions of all kinds, as `crds/` holds them: file name and definition.
 #[must_use]
 pub fn definitions() -> Vec<(&'static str, CustomResourceDefinition)> {
-    [("operations", Operation::crd()), ("operationqueues", OperationQueue::crd())].map(|(name, crd)| (name, with_initial_status(crd))).into()
+    [("operations", Operation::crd()), ("operationqueues", OperationQueue::crd())]
+        .map(|(name, crd)| (name, with_initial_status(crd)))
+        .into()
 }
 
 /// `status` starts as `{observedGeneration: -1}`: kstatus calls an object without a status Current, so that whoever waits
 /// for one would go on too early.
 fn with_initial_status(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
     for version in &mut crd.spec.versions {
-        let Some(root) = version.schema.as_mut().and_then(|s| s.open_api_v3_schema.as_mut()) else { continue };
+        let Some(root) = version.schema.as_mut().and_then(|s| s.open_api_v3_schema.as_mut()) else {
+            continue;
+        };
         if let Some(status) = root.properties.as_mut().and_then(|p| p.get_mut("status")) {
-            *status = JSONSchemaProps { default: Some(JSON(serde_json::json!({"observedGeneration": -1}))), nullable: None, ..status.clone() };
+            *status = JSONSchemaProps {
+                default: Some(JSON(serde_json::json!({"observedGeneration": -1}))),
+                nullable: None,
+                ..status.clone()
+            };
         }
     }
     crd

@@ -55,13 +55,18 @@ impl Context {
     /// Tells of an object that our types cannot read, once; it stops nothing else.
     pub fn unreadable<K: Resource<DynamicType = ()>>(&self, metadata: &ObjectMeta, message: &str) {
         let (kind, key) = (K::kind(&()), Key::of(metadata));
-        let Some(count) = self.unreadable.note(&kind, &key, false) else { return };
+        let Some(count) = self.unreadable.note(&kind, &key, false) else {
+            return;
+        };
         self.metrics.set_unreadable_objects(&kind, count);
         tracing::warn!(%kind, object = %key, "cannot be read and is left alone: {message}");
         let event = Event {
             type_: EventType::Warning,
             reason: "Unreadable".to_owned(),
-            note: Some(format!("cannot be read and is left alone: {}", message.chars().take(900).collect::<String>())),
+            note: Some(format!(
+                "cannot be read and is left alone: {}",
+                message.chars().take(900).collect::<String>()
+            )),
             action: "Read".to_owned(),
             secondary: None,
         };
@@ -92,6 +97,12 @@ impl Context {
     /// A recorder of Kubernetes Events in our name.
     #[must_use]
     pub fn recorder(client: &Client, identity: &str) -> Recorder {
-        Recorder::new(client.clone(), Reporter { controller: "thermostat".to_owned(), instance: Some(identity.to_owned()) })
+        Recorder::new(
+            client.clone(),
+            Reporter {
+                controller: "thermostat".to_owned(),
+                instance: Some(identity.to_owned()),
+            },
+        )
     }
 }

@@ -52,7 +52,13 @@ impl Library {
         };
         for entry in std::fs::read_dir(directory).map_err(failed(directory))? {
             let path = entry.map_err(failed(directory))?.path();
-            let Some(name) = path.file_name().and_then(|name| name.to_str()).filter(|name| !name.starts_with('.')) else { continue };
+            let Some(name) = path
+                .file_name()
+                .and_then(|name| name.to_str())
+                .filter(|name| !name.starts_with('.'))
+            else {
+                continue;
+            };
             let metadata = std::fs::metadata(&path).map_err(failed(&path))?;
             if metadata.is_dir() && depth < DEEPEST {
                 self.read(&path, &format!("{prefix}{name}/"), depth + 1)?;

@@ -52,9 +52,10 @@ pub fn replace_status(client: Client, key: Key, read: &OperationQueue, status: O
     bounded(key, async move {
         match api.replace_status(&name, &PostParams::default(), &object).await {
             Ok(object) => Ok(Written::Replaced(Arc::new(object))),
-            Err(kube::Error::Api(status)) if status.code == 409 => {
-                Ok(api.get_opt(&name).await?.map_or(Written::Gone, |object| Written::Stale(Arc::new(object))))
-            }
+            Err(kube::Error::Api(status)) if status.code == 409 => Ok(api
+                .get_opt(&name)
+                .await?
+                .map_or(Written::Gone, |object| Written::Stale(Arc::new(object)))),
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(Written::Gone),
             Err(error) => Err(error),
         }
@@ -65,14 +66,22 @@ pub fn replace_status(client: Client, key: Key, read: &OperationQueue, status: O
 pub fn create_default(client: Client, key: Key) -> BoxFuture<'static, (Key, Written)> {
     let name = key.name.clone();
     let api: Api<OperationQueue> = Api::namespaced(client, &key.namespace);
-    let metadata = ObjectMeta { name: Some(name.clone()), ..ObjectMeta::default() };
-    let object = OperationQueue { metadata, spec: OperationQueueSpec::default(), status: None };
+    let metadata = ObjectMeta {
+        name: Some(name.clone()),
+        ..ObjectMeta::default()
+    };
+    let object = OperationQueue {
+        metadata,
+        spec: OperationQueueSpec::default(),
+        status: None,
+    };
     bounded(key, async move {
         match api.create(&PostParams::default(), &object).await {
             Ok(object) => Ok(Written::Stale(Arc::new(object))),
-            Err(kube::Error::Api(status)) if status.code == 409 => {
-                Ok(api.get_opt(&name).await?.map_or(Written::Gone, |object| Written::Stale(Arc::new(object))))
-            }
+            Err(kube::Error::Api(status)) if status.code == 409 => Ok(api
+                .get_opt(&name)
+                .await?
+                .map_or(Written::Gone, |object| Written::Stale(Arc::new(object)))),
             Err(error) => Err(error),
         }
     })
@@ -87,7 +96,12 @@ pub fn fill(client: Client, key: Key) -> BoxFuture<'static, (Key, Written)> {
         let mut parameters = ListParams::default().limit(PAGE);
         loop {
             let page = api.list(&parameters).await?;
-            running.extend(page.items.iter().filter(|operation| operation.spec.queue == queue && is_running(operation)).map(slot));
+            running.extend(
+                page.items
+                    .iter()
+                    .filter(|operation| operation.spec.queue == queue && is_running(operation))
+                    .map(slot),
+            );
             match page.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => parameters = parameters.continue_token(&token),
                 None => return Ok(Written::Filled(running)),
@@ -101,5 +115,8 @@ fn is_running(operation: &Operation) -> bool {
 }
 
 fn slot(operation: &Operation) -> Slot {
-    Slot { name: operation.metadata.name.clone().unwrap_or_default(), uid: operation.metadata.uid.clone().unwrap_or_default() }
+    Slot {
+        name: operation.metadata.name.clone().unwrap_or_default(),
+        uid: operation.metadata.uid.clone().unwrap_or_default(),
+    }
 }

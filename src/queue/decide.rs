@@ -28,7 +28,9 @@ impl Index {
 
     /// Gives one another priority, if it waits.
     pub fn reprioritize(&mut self, uid: &str, priority: i32) -> bool {
-        let Some((_, created, name, _)) = self.by_uid.get(uid).cloned() else { return false };
+        let Some((_, created, name, _)) = self.by_uid.get(uid).cloned() else {
+            return false;
+        };
         self.insert(uid, &name, priority, created);
         true
     }
@@ -55,7 +57,10 @@ impl Index {
 
     /// Those who are next, in order.
     pub fn head(&self) -> impl Iterator<Item = Slot> + '_ {
-        self.waiting.keys().map(|(_, _, name, uid)| Slot { name: name.clone(), uid: uid.clone() })
+        self.waiting.keys().map(|(_, _, name, uid)| Slot {
+            name: name.clone(),
+            uid: uid.clone(),
+        })
     }
 
     fn first(&self, skip: usize) -> Option<&Order> {
@@ -82,10 +87,20 @@ pub struct Observed<'a, K> {
 pub fn admissions<K: Clone + Eq + std::hash::Hash>(queues: &[Observed<'_, K>], cap: usize) -> HashMap<K, usize> {
     let running: usize = queues.iter().map(|queue| queue.running).sum();
     let mut left = cap.saturating_sub(running);
-    let room = |queue: &Observed<'_, K>| if queue.suspended { 0 } else { queue.max_concurrent.saturating_sub(queue.running).min(queue.index.len()) };
+    let room = |queue: &Observed<'_, K>| {
+        if queue.suspended {
+            0
+        } else {
+            queue.max_concurrent.saturating_sub(queue.running).min(queue.index.len())
+        }
+    };
     let wanted: usize = queues.iter().map(room).sum();
     if wanted <= left {
-        return queues.iter().map(|queue| (queue.key.clone(), room(queue))).filter(|(_, count)| *count > 0).collect();
+        return queues
+            .iter()
+            .map(|queue| (queue.key.clone(), room(queue)))
+            .filter(|(_, count)| *count > 0)
+            .collect();
     }
     // the heads compete: a heap of one candidate per queue
     let mut admitted: HashMap<K, usize> = HashMap::new();
@@ -130,7 +145,13 @@ mod tests {
     }
 
     fn queue<'a>(key: &'a str, index: &'a Index, running: usize, max_concurrent: usize) -> Observed<'a, &'a str> {
-        Observed { key, index, running, max_concurrent, suspended: false }
+        Observed {
+            key,
+            index,
+            running,
+            max_concurrent,
+            suspended: false,
+        }
     }
 
     #[test]
@@ -164,7 +185,10 @@ mod tests {
     #[test]
     fn a_suspended_queue_admits_none() {
         let waiting = index(&[("a", 5, 1)]);
-        let queues = [Observed { suspended: true, ..queue("q", &waiting, 0, 3) }];
+        let queues = [Observed {
+            suspended: true,
+            ..queue("q", &waiting, 0, 3)
+        }];
         assert_eq!(admissions(&queues, 200), HashMap::new());
     }
 
