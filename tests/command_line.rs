@@ -27,7 +27,10 @@ struct Desk {
 impl Desk {
     /// The word TARGET in the runbook stands for the target's URL.
     fn with(runbook: &str) -> Result<Self> {
-        let desk = Self { folder: tempfile::tempdir()?, target: Target::start()? };
+        let desk = Self {
+            folder: tempfile::tempdir()?,
+            target: Target::start()?,
+        };
         desk.write("runbook.yml", runbook)?;
         Ok(desk)
     }
@@ -51,7 +54,12 @@ impl Desk {
     }
 
     fn call_with_input(&self, arguments: &[&str], input: &str) -> Result<Answered> {
-        let mut child = self.command(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let mut child = self
+            .command(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
         if let Some(mut stdin) = child.stdin.take() {
             stdin.write_all(input.as_bytes())?;
         }
@@ -67,7 +75,10 @@ impl Desk {
         let started = Instant::now();
         while self.target.in_flight(path) != count {
             if started.elapsed() > Duration::from_secs(30) {
-                return Err(Failure::new(format!("{path}: {} requests in flight, not {count}", self.target.in_flight(path))));
+                return Err(Failure::new(format!(
+                    "{path}: {} requests in flight, not {count}",
+                    self.target.in_flight(path)
+                )));
             }
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -90,7 +101,11 @@ struct Answered {
 impl From<Output> for Answered {
     fn from(output: Output) -> Self {
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        Self { code: output.status.code(), output: text(output.stdout), progress: text(output.stderr) }
+        Self {
+            code: output.status.code(),
+            output: text(output.stdout),
+            progress: text(output.stderr),
+        }
     }
 }
 
@@ -101,7 +116,10 @@ impl Answered {
 }
 
 fn interrupt(child: &Child) -> Result<()> {
-    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or_else(|| Failure::new("no pid"))?;
+    let pid = i32::try_from(child.id())
+        .ok()
+        .and_then(Pid::from_raw)
+        .ok_or_else(|| Failure::new("no pid"))?;
     Ok(kill_process(pid, Signal::INT)?)
 }
 
@@ -129,7 +147,10 @@ fn a_run_says_what_it_does_and_keeps_its_state_in_files() -> Result<()> {
     let desk = Desk::with(GREET)?;
     let answered = desk.call(&["run", "runbook.yml", "name=garza", "times=2"])?;
     assert_eq!(answered.code, Some(0), "{answered:?}");
-    assert_eq!(desk.target.received().first().map(|request| request.query.clone()).as_deref(), Some("name=garza&times=3"));
+    assert_eq!(
+        desk.target.received().first().map(|request| request.query.clone()).as_deref(),
+        Some("name=garza&times=3")
+    );
     assert_eq!(desk.document("infra/state/greetings.json")?, json!({"garza": 200}));
     assert_eq!(fs::read_to_string(desk.path().join("reports/greet.txt"))?.trim(), "greeted garza");
     for line in ["greeted garza", "greeted = garza", "status = 200", "Succeeded in "] {
@@ -138,7 +159,11 @@ fn a_run_says_what_it_does_and_keeps_its_state_in_files() -> Result<()> {
     for step in ["ask", "note", "tell", "log: told garza, and the word is ***"] {
         assert!(answered.progress.contains(step), "{step} is missing in {answered:?}");
     }
-    let word = desk.target.received().first().and_then(|request| request.headers.get("x-word").cloned());
+    let word = desk
+        .target
+        .received()
+        .first()
+        .and_then(|request| request.headers.get("x-word").cloned());
     assert_eq!(word.as_deref(), Some("hush-hush-hush"));
     assert!(!format!("{answered:?}").contains("hush"), "{answered:?}");
     Ok(())
@@ -148,8 +173,17 @@ fn a_run_says_what_it_does_and_keeps_its_state_in_files() -> Result<()> {
 fn in_a_pipe_there_are_plain_lines_without_colours() -> Result<()> {
     let desk = Desk::with(GREET)?;
     let answered = desk.call(&["run", "runbook.yml"])?;
-    assert!(!answered.output.contains('\x1b') && !answered.progress.contains('\x1b'), "{answered:?}");
-    assert!(answered.progress.lines().any(|line| line.trim_start().starts_with("ok") && line.contains("ask")), "{answered:?}");
+    assert!(
+        !answered.output.contains('\x1b') && !answered.progress.contains('\x1b'),
+        "{answered:?}"
+    );
+    assert!(
+        answered
+            .progress
+            .lines()
+            .any(|line| line.trim_start().starts_with("ok") && line.contains("ask")),
+        "{answered:?}"
+    );
     Ok(())
 }
 
@@ -206,16 +240,24 @@ fn a_second_control_c_does_not_cut_the_rollback_short() -> Result<()> {
     desk.target.release("/undo");
     let answered = Answered::from(child.wait_with_output()?);
     assert_eq!(answered.code, Some(130), "{answered:?}");
-    assert!(answered.progress.contains("undo") && answered.output.contains("Cancelled"), "{answered:?}");
+    assert!(
+        answered.progress.contains("undo") && answered.output.contains("Cancelled"),
+        "{answered:?}"
+    );
     Ok(())
 }
 
 #[test]
 fn a_runbook_that_is_invalid_is_refused_with_2_before_anything_runs() -> Result<()> {
-    let desk = Desk::with("operation: {name: a, type: maintain}\nsteps:\n  - {name: ask, type: http_request, url: TARGET}\n  - {name: b, type: dely, seconds: 1}\n")?;
+    let desk = Desk::with(
+        "operation: {name: a, type: maintain}\nsteps:\n  - {name: ask, type: http_request, url: TARGET}\n  - {name: b, type: dely, seconds: 1}\n",
+    )?;
     let answered = desk.call(&["run", "runbook.yml"])?;
     assert_eq!((answered.code, answered.output.as_str()), (Some(2), ""));
-    assert!(answered.progress.contains("runbook.yml:4:") && answered.progress.contains("delay"), "{answered:?}");
+    assert!(
+        answered.progress.contains("runbook.yml:4:") && answered.progress.contains("delay"),
+        "{answered:?}"
+    );
     assert_eq!(desk.target.received_count(), 0);
     Ok(())
 }
@@ -236,11 +278,18 @@ fn wrong_usage_exits_with_2_and_says_what_is_wrong() -> Result<()> {
         (&["lint", "nothing.yml"][..], "nothing.yml"),
     ] {
         let answered = desk.call(arguments)?;
-        assert_eq!((answered.code, answered.output.as_str()), (Some(2), ""), "{arguments:?}: {answered:?}");
+        assert_eq!(
+            (answered.code, answered.output.as_str()),
+            (Some(2), ""),
+            "{arguments:?}: {answered:?}"
+        );
         assert!(answered.progress.contains(words), "{arguments:?}: {answered:?}");
     }
     let answered = desk.call(&["run", "runbook.yml", "secret_wort=hush-hush"])?;
-    assert!(answered.code == Some(2) && answered.progress.contains("secret_word") && !answered.progress.contains("hush-hush"), "{answered:?}");
+    assert!(
+        answered.code == Some(2) && answered.progress.contains("secret_word") && !answered.progress.contains("hush-hush"),
+        "{answered:?}"
+    );
     Ok(())
 }
 
@@ -250,10 +299,16 @@ fn a_run_takes_its_runbook_from_standard_input_or_the_library() -> Result<()> {
     let runbook = "operation: {name: a, type: maintain}\nsteps: [{name: wait, type: delay, seconds: 0}]\n";
     assert_eq!(desk.call_with_input(&["run", "-"], runbook)?.code, Some(0));
     fs::create_dir_all(desk.path().join("infra"))?;
-    desk.write("infra/services.yml", "services: {web: {health_check: {method: http, url: TARGET/web}}}\ngroups: {all: [web]}\n")?;
+    desk.write(
+        "infra/services.yml",
+        "services: {web: {health_check: {method: http, url: TARGET/web}}}\ngroups: {all: [web]}\n",
+    )?;
     let answered = desk.call(&["run", "maintain/health-check", "-o", "json"])?;
     assert_eq!(answered.code, Some(0), "{answered:?}");
-    assert_eq!(answered.json()?.get("outputs"), Some(&json!({"total": 1, "healthy": 1, "unhealthy": 0})));
+    assert_eq!(
+        answered.json()?.get("outputs"),
+        Some(&json!({"total": 1, "healthy": 1, "unhealthy": []}))
+    );
     fs::create_dir_all(desk.path().join("books/maintain"))?;
     desk.write("books/maintain/own.yml", runbook)?;
     assert_eq!(desk.call(&["run", "maintain/own", "--library", "books"])?.code, Some(0));
@@ -265,7 +320,10 @@ fn a_dry_run_does_nothing() -> Result<()> {
     let desk = Desk::with(UNDO)?;
     let answered = desk.call(&["run", "runbook.yml", "--dry-run"])?;
     assert_eq!(answered.code, Some(0), "{answered:?}");
-    assert!(answered.output.contains("change") && answered.output.contains("slow"), "{answered:?}");
+    assert!(
+        answered.output.contains("change") && answered.output.contains("slow"),
+        "{answered:?}"
+    );
     assert_eq!(desk.target.received_count(), 0);
     let listed = desk.call(&["run", "runbook.yml", "--dry-run", "-o", "json"])?.json()?;
     assert_eq!(listed.pointer("/steps/0/phase"), Some(&json!("Skipped")));
@@ -277,7 +335,11 @@ fn a_run_that_takes_too_long_fails() -> Result<()> {
     let desk = Desk::with(UNDO)?;
     desk.target.hold("/slow");
     let answered = desk.call(&["run", "runbook.yml", "--timeout", "500ms", "-o", "json"])?;
-    assert_eq!((answered.code, answered.json()?.get("reason")), (Some(1), Some(&json!("TimedOut"))), "{answered:?}");
+    assert_eq!(
+        (answered.code, answered.json()?.get("reason")),
+        (Some(1), Some(&json!("TimedOut"))),
+        "{answered:?}"
+    );
     assert_eq!(desk.target.count("/undo"), 1);
     Ok(())
 }
@@ -313,14 +375,20 @@ fn lint_says_where_what_and_how_to_mend_it() -> Result<()> {
 #[test]
 fn lint_as_json_names_code_path_line_and_column() -> Result<()> {
     let desk = Desk::with(BROKEN)?;
-    desk.write("fine.yml", "operation: {name: a, type: maintain}\nsteps: [{name: wait, type: delay, seconds: 0}]\n")?;
+    desk.write(
+        "fine.yml",
+        "operation: {name: a, type: maintain}\nsteps: [{name: wait, type: delay, seconds: 0}]\n",
+    )?;
     let answered = desk.call(&["lint", "-o", "json", "runbook.yml", "fine.yml"])?;
     assert_eq!(answered.code, Some(1), "{answered:?}");
     let found = answered.json()?;
     assert_eq!(found.pointer("/0/file"), Some(&json!("runbook.yml")));
     let first = found.pointer("/0/diagnostics/0").cloned().unwrap_or_default();
     for field in ["code", "severity", "path", "line", "column", "message"] {
-        assert!(first.get(field).is_some_and(|value| !value.is_null()), "{field} is missing in {first}");
+        assert!(
+            first.get(field).is_some_and(|value| !value.is_null()),
+            "{field} is missing in {first}"
+        );
     }
     assert_eq!(found.pointer("/1/diagnostics"), Some(&json!([])));
     Ok(())
@@ -341,14 +409,18 @@ fn lint_checks_directories_and_standard_input() -> Result<()> {
 
 #[test]
 fn lint_mends_the_commonest_break_in_place() -> Result<()> {
-    let broken = "operation:\n  name: a\n  type: maintain\nsteps:\n  - name: tell\n    type: notification\n  channel: log\n    message: hello\n";
+    let broken =
+        "operation:\n  name: a\n  type: maintain\nsteps:\n  - name: tell\n    type: notification\n    message: hello\n  channel: log\n";
     let desk = Desk::with(broken)?;
     let answered = desk.call(&["lint", "runbook.yml"])?;
     assert_eq!(answered.code, Some(1), "{answered:?}");
-    assert!(answered.output.contains("runbook.yml:7:"), "{answered:?}");
+    assert!(answered.output.contains("runbook.yml:8:"), "{answered:?}");
     let answered = desk.call(&["lint", "--fix", "runbook.yml"])?;
     assert_eq!(answered.code, Some(0), "{answered:?}");
-    assert_eq!(fs::read_to_string(desk.path().join("runbook.yml"))?, broken.replace("\n  channel", "\n    channel"));
+    assert_eq!(
+        fs::read_to_string(desk.path().join("runbook.yml"))?,
+        broken.replace("\n  channel", "\n    channel")
+    );
     assert_eq!(desk.call(&["run", "runbook.yml"])?.code, Some(0));
     Ok(())
 }
@@ -357,18 +429,33 @@ fn lint_mends_the_commonest_break_in_place() -> Result<()> {
 fn the_program_says_what_it_is_and_what_it_can() -> Result<()> {
     let desk = Desk::with("")?;
     let version = desk.call(&["--version"])?;
-    assert_eq!((version.code, version.output.trim()), (Some(0), concat!("thermostat ", env!("CARGO_PKG_VERSION"))));
+    assert_eq!(
+        (version.code, version.output.trim()),
+        (Some(0), concat!("thermostat ", env!("CARGO_PKG_VERSION")))
+    );
     let help = desk.call(&["--help"])?;
     for command in ["controller", "run", "lint", "crds"] {
         assert!(help.output.contains(command), "{help:?}");
     }
     let flags = desk.call(&["controller", "--help"])?;
     for flag in [
-        "namespace", "library", "max-running", "egress-allow", "ca-file", "metrics-addr", "health-addr", "lease-namespace",
-        "lease-duration", "renew-deadline", "retry-period",
+        "namespace",
+        "library",
+        "max-running",
+        "egress-allow",
+        "ca-file",
+        "metrics-addr",
+        "health-addr",
+        "lease-namespace",
+        "lease-duration",
+        "renew-deadline",
+        "retry-period",
     ] {
         let variable = format!("THERMOSTAT_{}", flag.to_uppercase().replace('-', "_"));
-        assert!(flags.output.contains(&format!("--{flag}")) && flags.output.contains(&variable), "{flag}: {flags:?}");
+        assert!(
+            flags.output.contains(&format!("--{flag}")) && flags.output.contains(&variable),
+            "{flag}: {flags:?}"
+        );
     }
     Ok(())
 }
@@ -379,7 +466,12 @@ fn a_controller_without_a_cluster_says_so() -> Result<()> {
     let answered = desk.call(&["controller", "--metrics-addr", "127.0.0.1:0", "--health-addr", "127.0.0.1:0"])?;
     assert_eq!(answered.code, Some(2), "{answered:?}");
     assert!(answered.progress.contains("KUBECONFIG"), "{answered:?}");
-    for (flag, value) in [("--max-running", "0"), ("--egress-allow", "127.0.0.0/33"), ("--retry-period", "soon"), ("--lease-duration", "1s")] {
+    for (flag, value) in [
+        ("--max-running", "0"),
+        ("--egress-allow", "127.0.0.0/33"),
+        ("--retry-period", "soon"),
+        ("--lease-duration", "1s"),
+    ] {
         let answered = desk.call(&["controller", flag, value])?;
         assert_eq!(answered.code, Some(2), "{flag}: {answered:?}");
     }
@@ -396,6 +488,9 @@ fn what_is_no_text_is_refused() -> Result<()> {
     endless.read_to_end(&mut text)?;
     fs::write(desk.path().join("runbook.yml"), text)?;
     let answered = desk.call(&["lint", "runbook.yml"])?;
-    assert!(answered.code == Some(2) && answered.progress.contains("larger than"), "{answered:?}");
+    assert!(
+        answered.code == Some(2) && answered.progress.contains("larger than"),
+        "{answered:?}"
+    );
     Ok(())
 }

@@ -38,7 +38,10 @@ fn the_committed_definitions_are_those_that_the_program_writes() -> Result {
         written.push((entry.file_name().to_string_lossy().into_owned(), fs::read_to_string(entry.path())?));
     }
     written.sort();
-    assert!(committed()? == written, "crds/ is not what src/api/ says: run `make generate` and commit");
+    assert!(
+        committed()? == written,
+        "crds/ is not what src/api/ says: run `make generate` and commit"
+    );
     Ok(())
 }
 
@@ -66,7 +69,10 @@ fn undescribed(schema: &Value, place: &str, found: &mut Vec<String>) {
     let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
     for (name, property) in properties {
         let place = format!("{place}.{name}");
-        let described = property.get("description").and_then(Value::as_str).is_some_and(|text| text.len() > 3);
+        let described = property
+            .get("description")
+            .and_then(Value::as_str)
+            .is_some_and(|text| text.len() > 3);
         // the API machinery describes metadata itself
         if !described && place != ".metadata" {
             found.push(place.clone());
@@ -96,7 +102,14 @@ fn every_rule_has_a_sentence_for_people() -> Result {
     fn rules(schema: &Value, found: &mut Vec<Value>) {
         match schema {
             Value::Object(fields) => {
-                found.extend(fields.get("x-kubernetes-validations").and_then(Value::as_array).into_iter().flatten().cloned());
+                found.extend(
+                    fields
+                        .get("x-kubernetes-validations")
+                        .and_then(Value::as_array)
+                        .into_iter()
+                        .flatten()
+                        .cloned(),
+                );
                 fields.values().for_each(|field| rules(field, found));
             }
             Value::Array(items) => items.iter().for_each(|item| rules(item, found)),

@@ -20,10 +20,20 @@ async fn a_document_is_made_read_and_changed() -> Result<()> {
     let spec = inline(steps) + "    outputs: {before: before, places: places, after: after}\n";
     scene.submit("run", &spec).await?;
     let done = scene.succeeds("run").await?;
-    assert_eq!(outputs(&done), json!({"before": null, "places": 2, "after": {"version": "2", "replicas": 3}}));
+    assert_eq!(
+        outputs(&done),
+        json!({"before": null, "places": 2, "after": {"version": "2", "replicas": 3}})
+    );
     let map = scene.api::<ConfigMap>().get("infra.state.deployments.json").await?;
-    assert!(map.metadata.labels.is_some_and(|labels| labels.contains_key("thermostat.dev/state")));
-    let path = map.metadata.annotations.and_then(|annotations| annotations.get("thermostat.dev/path").cloned());
+    assert!(
+        map.metadata
+            .labels
+            .is_some_and(|labels| labels.contains_key("thermostat.dev/state"))
+    );
+    let path = map
+        .metadata
+        .annotations
+        .and_then(|annotations| annotations.get("thermostat.dev/path").cloned());
     assert_eq!(path.as_deref(), Some("infra/state/deployments.json"));
     let log = scene.document("infra.state.operations.json", "operations.json").await?;
     let entries = log.get("operations").and_then(Value::as_array).cloned().unwrap_or_default();
@@ -47,7 +57,9 @@ async fn nothing_is_lost_where_many_write_one_document() -> Result<()> {
     let mut theirs = 0;
     while theirs < EACH {
         let api = scene.api::<ConfigMap>();
-        let Some(mut map) = api.get_opt("infra.state.all.json").await? else { continue };
+        let Some(mut map) = api.get_opt("infra.state.all.json").await? else {
+            continue;
+        };
         let data = map.data.get_or_insert_default();
         let mut document: Value = serde_json::from_str(data.get("all.json").map_or("{}", String::as_str))?;
         document[format!("theirs{theirs}")] = json!("kubectl");
@@ -73,7 +85,9 @@ async fn nothing_is_lost_where_many_write_one_document() -> Result<()> {
 #[tokio::test]
 async fn a_config_map_that_is_not_ours_is_read_but_never_written() -> Result<()> {
     let scene = Scene::open().await?;
-    scene.config_map("infra.state.theirs.json", json!({"theirs.json": r#"{"a": 1}"#})).await?;
+    scene
+        .config_map("infra.state.theirs.json", json!({"theirs.json": r#"{"a": 1}"#}))
+        .await?;
     let steps = "
 - {name: read, type: state_check, file: theirs.json, path: .a, equals: 1}
 - {name: write, type: state_update, file: theirs.json, updates: {.a: 2}}";
@@ -81,7 +95,10 @@ async fn a_config_map_that_is_not_ours_is_read_but_never_written() -> Result<()>
     let failed = scene.fails("run").await?;
     assert_eq!(step(&failed, "read")?.output, Some(json!(1)));
     let said = message(&failed);
-    assert!(said.contains("infra.state.theirs.json") && said.contains("label it thermostat.dev/state"), "{said}");
+    assert!(
+        said.contains("infra.state.theirs.json") && said.contains("label it thermostat.dev/state"),
+        "{said}"
+    );
     assert_eq!(scene.document("infra.state.theirs.json", "theirs.json").await?, json!({"a": 1}));
     scene.kubectl(&["label", "configmap", "infra.state.theirs.json", "thermostat.dev/state=true"])?;
     scene.submit_steps("again", steps).await?;
@@ -96,7 +113,9 @@ async fn a_document_that_is_no_json_is_named_and_left_alone() -> Result<()> {
     let labels = json!({"thermostat.dev/state": "true"});
     let map = json!({"metadata": {"name": "infra.state.broken.json", "labels": labels}, "data": {"broken.json": "{oops"}});
     scene.create::<ConfigMap>(map).await?;
-    scene.submit_steps("run", "- {name: write, type: state_update, file: broken.json, updates: {.a: 2}}").await?;
+    scene
+        .submit_steps("run", "- {name: write, type: state_update, file: broken.json, updates: {.a: 2}}")
+        .await?;
     let said = message(&scene.fails("run").await?);
     assert!(said.contains("infra/state/broken.json"), "{said}");
     let map = scene.api::<ConfigMap>().get("infra.state.broken.json").await?;
@@ -108,18 +127,32 @@ async fn a_document_that_is_no_json_is_named_and_left_alone() -> Result<()> {
 async fn every_ended_run_stands_in_the_operation_log() -> Result<()> {
     let scene = Scene::open().await?;
     scene.submit_steps("well", "- {name: wait, type: delay, seconds: 0}").await?;
-    scene.submit_steps("unwell", "- {name: check, type: state_check, file: a.json, path: .a, equals: 1}").await?;
+    scene
+        .submit_steps("unwell", "- {name: check, type: state_check, file: a.json, path: .a, equals: 1}")
+        .await?;
     scene.succeeds("well").await?;
     scene.fails("unwell").await?;
     let names = |log: &Value| {
         let entries = log.get("operations").and_then(Value::as_array).cloned().unwrap_or_default();
-        entries.iter().filter_map(|entry| Some(entry.get("name")?.as_str()?.to_owned())).collect::<std::collections::BTreeSet<_>>()
+        entries
+            .iter()
+            .filter_map(|entry| Some(entry.get("name")?.as_str()?.to_owned()))
+            .collect::<std::collections::BTreeSet<_>>()
     };
     let complete = |map: Option<&ConfigMap>| {
-        let text = map.and_then(|map| map.data.as_ref()?.get("operations.json").cloned()).unwrap_or_default();
+        let text = map
+            .and_then(|map| map.data.as_ref()?.get("operations.json").cloned())
+            .unwrap_or_default();
         serde_json::from_str(&text).is_ok_and(|log| names(&log) == ["unwell".to_owned(), "well".to_owned()].into())
     };
     let api = scene.api::<ConfigMap>();
-    crate::harness::wait::eventually_object(&api, "infra.state.operations.json", "both runs are logged", crate::scene::SOON, complete).await?;
+    crate::harness::wait::eventually_object(
+        &api,
+        "infra.state.operations.json",
+        "both runs are logged",
+        crate::scene::SOON,
+        complete,
+    )
+    .await?;
     Ok(())
 }

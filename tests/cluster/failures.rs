@@ -37,7 +37,10 @@ async fn a_failing_step_says_why_and_is_rolled_back() -> Result<()> {
     scene.target.answer("/check", Answer::status(503));
     scene.target.answer("/broken", Answer::status(500));
     scene
-        .submit("run", &undoable("{name: check, type: health_check, method: http, url: TARGET/check}"))
+        .submit(
+            "run",
+            &undoable("{name: check, type: health_check, method: http, url: TARGET/check}"),
+        )
         .await?;
     let failed = scene.fails("run").await?;
     let url = scene.target.url("/check");

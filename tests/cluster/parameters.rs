@@ -15,7 +15,9 @@ const TOKEN: &str = "correct-horse-battery-staple";
 #[tokio::test]
 async fn later_sources_win_and_parameters_win_over_all() -> Result<()> {
     let scene = Scene::open().await?;
-    scene.config_map("first", json!({"a": "map", "b": "map", "c": "map", "count": "3"})).await?;
+    scene
+        .config_map("first", json!({"a": "map", "b": "map", "c": "map", "count": "3"}))
+        .await?;
     scene.secret("second", json!({"b": "secret", "c": "secret"})).await?;
     scene
         .submit(
@@ -35,7 +37,10 @@ async fn later_sources_win_and_parameters_win_over_all() -> Result<()> {
         .await?;
     let done = scene.succeeds("run").await?;
     assert_eq!(outputs(&done), json!({"a": "map", "c": "given", "d": "default", "more": 4}));
-    assert_eq!(scene.target.received().first().map(|request| request.query.clone()).as_deref(), Some("b=secret"));
+    assert_eq!(
+        scene.target.received().first().map(|request| request.query.clone()).as_deref(),
+        Some("b=secret")
+    );
     Ok(())
 }
 
@@ -44,9 +49,14 @@ async fn a_runbook_comes_from_a_config_map() -> Result<()> {
     let scene = Scene::open().await?;
     let text = "operation: {name: from_map, type: maintain}\nsteps:\n  - {name: wait, type: delay, seconds: 0}\n";
     scene.config_map("books", json!({"wait.yml": text})).await?;
-    scene.submit("run", "{runbook: {configMapKeyRef: {name: books, key: wait.yml}}}").await?;
+    scene
+        .submit("run", "{runbook: {configMapKeyRef: {name: books, key: wait.yml}}}")
+        .await?;
     let done = scene.succeeds("run").await?;
-    assert_eq!(done.status.and_then(|status| status.runbook).map(|runbook| runbook.name).as_deref(), Some("from_map"));
+    assert_eq!(
+        done.status.and_then(|status| status.runbook).map(|runbook| runbook.name).as_deref(),
+        Some("from_map")
+    );
     Ok(())
 }
 
@@ -67,7 +77,7 @@ async fn the_health_check_of_the_library_reads_a_registry_made_by_kubectl() -> R
     scene.kubectl(&["create", "configmap", "infra.services.yml", &from_file])?;
     scene.submit("well", "{runbook: {name: maintain/health-check}}").await?;
     let done = scene.succeeds("well").await?;
-    assert_eq!(outputs(&done), json!({"total": 2, "healthy": 2, "unhealthy": 0}));
+    assert_eq!(outputs(&done), json!({"total": 2, "healthy": 2, "unhealthy": []}));
     let state = scene.document("infra.state.health.json", "health.json").await?;
     assert_eq!(state.pointer("/services/web/status"), Some(&json!("ok")));
     assert_eq!(state.pointer("/services/socket/status"), Some(&json!("ok")));
@@ -76,7 +86,9 @@ async fn the_health_check_of_the_library_reads_a_registry_made_by_kubectl() -> R
     let saved = scene.kubectl(&["get", "configmaps", "-o", "jsonpath={.items[*].data}"])?;
     assert!(saved.contains("Health check well"), "{saved}");
 
-    scene.submit("unwell", "{runbook: {name: health_check}, parameters: {group: everything}}").await?;
+    scene
+        .submit("unwell", "{runbook: {name: health_check}, parameters: {group: everything}}")
+        .await?;
     let failed = scene.fails("unwell").await?;
     assert!(ready(&failed).2.contains("judge"), "{}", ready(&failed).2);
     let state = scene.document("infra.state.health.json", "health.json").await?;
@@ -102,7 +114,10 @@ async fn a_secret_is_used_and_never_shown() -> Result<()> {
     let encoded = k8s_openapi::ByteString(TOKEN.as_bytes().to_vec());
     let encoded = serde_json::to_value(&encoded)?.as_str().unwrap_or_default().to_owned();
     let echo = format!("token={TOKEN}&base64={encoded}&quoted=\"{TOKEN}\"");
-    scene.target.answer("/echo", Answer::json(&json!({"said": echo, TOKEN: 1, "list": [TOKEN]})).header("x-echo", TOKEN));
+    scene.target.answer(
+        "/echo",
+        Answer::json(&json!({"said": echo, TOKEN: 1, "list": [TOKEN]})).header("x-echo", TOKEN),
+    );
     scene.target.answer("/fail", Answer::status(500).with_body(TOKEN));
     scene
         .submit(
@@ -128,15 +143,25 @@ async fn a_secret_is_used_and_never_shown() -> Result<()> {
     let failed = scene.fails("run").await?;
     let sent = |path: &str| {
         let requests = scene.target.received().into_iter().filter(|request| request.path == path);
-        requests.map(|request| String::from_utf8_lossy(&request.body).into_owned()).collect::<Vec<_>>()
+        requests
+            .map(|request| String::from_utf8_lossy(&request.body).into_owned())
+            .collect::<Vec<_>>()
     };
     assert_eq!(sent("/pass-on"), [TOKEN], "a later step receives the real value");
     assert_eq!(scene.target.count(TOKEN), 1);
     assert!(sent("/undo").iter().any(|body| body.contains(TOKEN)));
-    let authorization = scene.target.received().first().and_then(|request| request.headers.get("authorization").cloned());
+    let authorization = scene
+        .target
+        .received()
+        .first()
+        .and_then(|request| request.headers.get("authorization").cloned());
     assert_eq!(authorization, Some(format!("Bearer {TOKEN}")));
 
-    assert!(step(&failed, "echo")?.output.is_some_and(|output| output.to_string().contains("***")));
+    assert!(
+        step(&failed, "echo")?
+            .output
+            .is_some_and(|output| output.to_string().contains("***"))
+    );
     let controller = controller()?;
     let places = [
         ("the API", all_that_is_shown(&scene)?),
@@ -188,7 +213,8 @@ async fn what_is_not_inline_is_frozen_when_it_is_checked() -> Result<()> {
     scene.config_map("values", json!({"word": "before"})).await?;
     scene.secret("keys", json!({"key": "key-before"})).await?;
     scene.queue("held", json!({"suspend": true})).await?;
-    let from = "runbook: {configMapKeyRef: {name: books, key: a}}\nparametersFrom: [{configMapRef: {name: values}}, {secretRef: {name: keys}}]";
+    let from =
+        "runbook: {configMapKeyRef: {name: books, key: a}}\nparametersFrom: [{configMapRef: {name: values}}, {secretRef: {name: keys}}]";
     scene.submit("queued", &format!("{from}\nqueue: held")).await?;
     scene.submit("suspended", &format!("{from}\nsuspend: true")).await?;
     scene.waits_for("queued", "Queued").await?;
@@ -198,11 +224,18 @@ async fn what_is_not_inline_is_frozen_when_it_is_checked() -> Result<()> {
     scene.patch::<ConfigMap>("books", json!({"data": {"a": text("after")}})).await?;
     scene.kubectl(&["delete", "configmap", "values"])?;
     scene.patch::<Secret>("keys", json!({"stringData": {"key": "key-after"}})).await?;
-    scene.patch::<thermostat::api::OperationQueue>("held", json!({"spec": {"suspend": false}})).await?;
+    scene
+        .patch::<thermostat::api::OperationQueue>("held", json!({"spec": {"suspend": false}}))
+        .await?;
     scene.set("suspended", json!({"suspend": false})).await?;
     scene.succeeds("queued").await?;
     scene.succeeds("suspended").await?;
-    let asked: Vec<_> = scene.target.received().into_iter().map(|request| (request.path, request.query)).collect();
+    let asked: Vec<_> = scene
+        .target
+        .received()
+        .into_iter()
+        .map(|request| (request.path, request.query))
+        .collect();
     let expected = ("/before".to_owned(), "key=key-before&word=before".to_owned());
     assert_eq!(asked, [expected.clone(), expected]);
     Ok(())
@@ -212,12 +245,24 @@ async fn what_is_not_inline_is_frozen_when_it_is_checked() -> Result<()> {
 async fn the_journal_goes_with_its_operation() -> Result<()> {
     let scene = Scene::open().await?;
     scene.config_map("values", json!({})).await?;
-    let spec = format!("{}parametersFrom: [{{configMapRef: {{name: values}}}}]", inline("- {name: wait, type: delay, seconds: 0}"));
+    let spec = format!(
+        "{}parametersFrom: [{{configMapRef: {{name: values}}}}]",
+        inline("- {name: wait, type: delay, seconds: 0}")
+    );
     scene.submit("run", &spec).await?;
     let done = scene.succeeds("run").await?;
-    let journal = done.status.and_then(|status| status.journal).ok_or_else(|| Failure::new("nothing was frozen"))?;
+    let journal = done
+        .status
+        .and_then(|status| status.journal)
+        .ok_or_else(|| Failure::new("nothing was frozen"))?;
     let secret = scene.api::<Secret>().get(&journal).await?;
-    let owners: Vec<_> = secret.metadata.owner_references.unwrap_or_default().into_iter().map(|owner| owner.name).collect();
+    let owners: Vec<_> = secret
+        .metadata
+        .owner_references
+        .unwrap_or_default()
+        .into_iter()
+        .map(|owner| owner.name)
+        .collect();
     assert_eq!(owners, ["run"]);
     scene.kubectl(&["delete", "operation", "run", "--timeout=60s"])?;
     scene.gone::<Secret>(&journal).await

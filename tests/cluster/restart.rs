@@ -25,11 +25,17 @@ async fn a_controller_that_is_killed_in_a_delay_goes_on_and_repeats_nothing() ->
     assert_eq!((scene.target.count("/before"), scene.target.count("/after")), (1, 1));
     assert_eq!(step(&done, "wait")?.started_at, step(&first, "wait")?.started_at);
     let wait = step(&done, "wait")?;
-    let took = wait.finished_at.zip(wait.started_at).map(|(end, start)| end.0.duration_since(start.0).as_secs());
+    let took = wait
+        .finished_at
+        .zip(wait.started_at)
+        .map(|(end, start)| end.0.duration_since(start.0).as_secs());
     assert!(took.is_some_and(|seconds| (7..60).contains(&seconds)), "the delay took {took:?} s");
     let runners = [first, done].map(|operation| operation.status.and_then(|status| status.runner));
     assert!(runners[0].is_some() && runners[0] != runners[1], "{runners:?}");
-    assert!(runners[0].as_ref().map(|runner| runner.epoch) < runners[1].as_ref().map(|runner| runner.epoch), "{runners:?}");
+    assert!(
+        runners[0].as_ref().map(|runner| runner.epoch) < runners[1].as_ref().map(|runner| runner.epoch),
+        "{runners:?}"
+    );
     Ok(())
 }
 
@@ -69,7 +75,10 @@ async fn a_step_that_calls_itself_idempotent_is_repeated() -> Result<()> {
     controller.ready(SOON).await?;
     scene.target.hold("/change");
     scene
-        .submit_steps("run", "- {name: change, type: http_request, method: POST, url: TARGET/change, timeout: 10m, idempotent: true}")
+        .submit_steps(
+            "run",
+            "- {name: change, type: http_request, method: POST, url: TARGET/change, timeout: 10m, idempotent: true}",
+        )
         .await?;
     scene.asked("/change", 1).await?;
     controller.kill();
@@ -109,7 +118,12 @@ async fn secrets_queue_and_rollback_survive_a_kill() -> Result<()> {
         )
         .await?;
     scene.asked("/slow", 1).await?;
-    scene.submit("next", "{queue: one, runbook: {inline: {operation: {name: t, type: maintain}, steps: [{type: delay, seconds: 0}]}}}").await?;
+    scene
+        .submit(
+            "next",
+            "{queue: one, runbook: {inline: {operation: {name: t, type: maintain}, steps: [{type: delay, seconds: 0}]}}}",
+        )
+        .await?;
     scene.in_phase("next", Phase::Queued).await?;
     controller.kill();
     scene.kubectl(&["delete", "secret", "keys"])?;
@@ -117,7 +131,12 @@ async fn secrets_queue_and_rollback_survive_a_kill() -> Result<()> {
     controller.start_again()?;
     let failed = scene.fails("run").await?;
     assert!(message(&failed).starts_with("stop: "), "{}", message(&failed));
-    let body = scene.target.received().into_iter().find(|request| request.path == "/pass-on").map(|request| request.body);
+    let body = scene
+        .target
+        .received()
+        .into_iter()
+        .find(|request| request.path == "/pass-on")
+        .map(|request| request.body);
     assert_eq!(body.as_deref(), Some(&b"tell-nobody-of-this"[..]));
     assert_eq!((scene.target.count("/echo"), scene.target.count("/undo")), (1, 1));
     scene.succeeds("next").await?;
