@@ -4,8 +4,8 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::{Value, json};
 
 use crate::{
-    harness::Result,
-    scene::{Scene, inline, message, outputs, step},
+    harness::{Result, wait::eventually_object},
+    scene::{SOON, Scene, inline, message, outputs, step},
 };
 
 #[tokio::test]
@@ -124,35 +124,74 @@ async fn a_document_that_is_no_json_is_named_and_left_alone() -> Result<()> {
 }
 
 #[tokio::test]
-async fn every_ended_run_stands_in_the_operation_log() -> Result<()> {
+async fn every_operation_that_ended_stands_in_the_operation_log() -> Result<()> {
     let scene = Scene::open().await?;
+    scene.target.hold("/slow");
     scene.submit_steps("well", "- {name: wait, type: delay, seconds: 0}").await?;
     scene
         .submit_steps("unwell", "- {name: check, type: state_check, file: a.json, path: .a, equals: 1}")
         .await?;
-    scene.succeeds("well").await?;
-    scene.fails("unwell").await?;
-    let names = |log: &Value| {
-        let entries = log.get("operations").and_then(Value::as_array).cloned().unwrap_or_default();
-        entries
-            .iter()
-            .filter_map(|entry| Some(entry.get("name")?.as_str()?.to_owned()))
-            .collect::<std::collections::BTreeSet<_>>()
+    scene
+        .submit_steps("deleted", "- {name: slow, type: http_request, url: TARGET/slow}")
+        .await?;
+    scene
+        .submit("tried", &(inline("- {name: wait, type: delay, seconds: 0}") + "dryRun: true"))
+        .await?;
+    scene.asked("/slow", 1).await?;
+    scene.kubectl(&["delete", "operation", "deleted", "--timeout=60s"])?;
+    for name in ["well", "tried"] {
+        scene.succeeds(name).await?;
+    }
+    let unwell = scene.fails("unwell").await?;
+    let log = logged(&scene, 3).await?;
+    let of = |name: &str| {
+        log.iter()
+            .find(|entry| entry.get("name") == Some(&json!(name)))
+            .cloned()
+            .unwrap_or_default()
     };
-    let complete = |map: Option<&ConfigMap>| {
+    assert_eq!(of("well").get("phase"), Some(&json!("Succeeded")));
+    assert_eq!(of("deleted").get("phase"), Some(&json!("Cancelled")));
+    assert_eq!(of("tried"), json!(null));
+    let status = unwell.status.clone().unwrap_or_default();
+    let expected = json!({
+        "name": "unwell", "runbook": "test", "type": "maintain", "phase": "Failed", "error": message(&unwell),
+        "startedAt": status.started_at, "finishedAt": status.finished_at, "id": unwell.metadata.uid,
+    });
+    assert_eq!(of("unwell"), expected);
+    Ok(())
+}
+
+/// The operation log, once it has so many entries.
+async fn logged(scene: &Scene, count: usize) -> Result<Vec<Value>> {
+    let entries = |map: Option<&ConfigMap>| {
         let text = map
             .and_then(|map| map.data.as_ref()?.get("operations.json").cloned())
             .unwrap_or_default();
-        serde_json::from_str(&text).is_ok_and(|log| names(&log) == ["unwell".to_owned(), "well".to_owned()].into())
+        let log: Value = serde_json::from_str(&text).unwrap_or_default();
+        log.get("operations").and_then(Value::as_array).cloned().unwrap_or_default()
     };
-    let api = scene.api::<ConfigMap>();
-    crate::harness::wait::eventually_object(
-        &api,
-        "infra.state.operations.json",
-        "both runs are logged",
-        crate::scene::SOON,
-        complete,
-    )
-    .await?;
+    let what = format!("{count} Operations are logged");
+    let complete = |map: Option<&ConfigMap>| entries(map).len() >= count;
+    let map = eventually_object(&scene.api::<ConfigMap>(), "infra.state.operations.json", &what, SOON, complete).await?;
+    Ok(entries(map.as_ref()))
+}
+
+#[tokio::test]
+async fn an_end_that_was_not_logged_is_logged_by_the_next_controller_and_none_twice() -> Result<()> {
+    let scene = Scene::without_controller().await?;
+    let mut controller = scene.controller()?.start()?;
+    controller.ready(SOON).await?;
+    let steps = "- {name: wait, type: delay, seconds: 0}";
+    scene.submit_steps("first", steps).await?;
+    logged(&scene, 1).await?;
+    scene.submit_steps("second", steps).await?;
+    scene.succeeds("second").await?;
+    controller.start_again()?;
+    logged(&scene, 2).await?;
+    scene.submit_steps("third", steps).await?;
+    let log = logged(&scene, 3).await?;
+    let names: Vec<_> = log.iter().filter_map(|entry| entry.get("name")?.as_str()).collect();
+    assert_eq!(names, ["first", "second", "third"]);
     Ok(())
 }
