@@ -14,9 +14,13 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Client, Resource};
 
+use crate::api::Reason;
 use crate::api::operation::Runner;
 use crate::telemetry::metrics::Metrics;
 use watch::Key;
+
+/// The longest note of an Event, in characters; the API server takes 1 KiB.
+const LONGEST_NOTE: usize = 250;
 
 /// What every controller is given.
 #[derive(Clone)]
@@ -60,16 +64,6 @@ impl Context {
         };
         self.metrics.set_unreadable_objects(&kind, count);
         tracing::warn!(%kind, object = %key, "cannot be read and is left alone: {message}");
-        let event = Event {
-            type_: EventType::Warning,
-            reason: "Unreadable".to_owned(),
-            note: Some(format!(
-                "cannot be read and is left alone: {}",
-                message.chars().take(900).collect::<String>()
-            )),
-            action: "Read".to_owned(),
-            secondary: None,
-        };
         let object = ObjectReference {
             api_version: Some(K::api_version(&()).into_owned()),
             kind: Some(kind.into_owned()),
@@ -78,10 +72,22 @@ impl Context {
             uid: metadata.uid.clone(),
             ..ObjectReference::default()
         };
+        self.warn(object, Reason::Unreadable, &format!("cannot be read and is left alone: {message}"));
+    }
+
+    /// Writes a warning Event about an object, beside everything else. An Event that cannot be written is only logged.
+    pub fn warn(&self, object: ObjectReference, reason: Reason, message: &str) {
+        let event = Event {
+            type_: EventType::Warning,
+            reason: reason.to_string(),
+            note: Some(message.chars().take(LONGEST_NOTE).collect()),
+            action: "Observe".to_owned(),
+            secondary: None,
+        };
         let events = self.events.clone();
         tokio::spawn(async move {
             if let Err(error) = events.publish(&event, &object).await {
-                tracing::debug!(object = %key, "failed to write an Event: {error}");
+                tracing::debug!(object = object.name, "failed to write an Event: {error}");
             }
         });
     }

@@ -4,7 +4,7 @@ use serde_json::json;
 use thermostat::api::operation::{Phase, StepPhase};
 
 use crate::{
-    harness::{Result, target::Answer},
+    harness::{Failure, Result, target::Answer, wait::eventually},
     scene::{SOON, Scene, message, ready, step},
 };
 
@@ -189,5 +189,40 @@ async fn a_controller_looks_after_its_own_namespaces_only() -> Result<()> {
     ours.succeeds("run").await?;
     let untouched = theirs.api::<thermostat::api::Operation>().get("run").await?;
     assert_eq!(untouched.status.and_then(|status| status.observed_generation), Some(-1));
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_newer_controller_wrote_is_left_alone_and_told() -> Result<()> {
+    let scene = Scene::without_controller().await?;
+    scene.submit_steps("newer", "- {name: wait, type: delay, seconds: 0}").await?;
+    let status = r#"{"status": {"phase": "Running", "journalVersion": 99, "runner": {"identity": "other", "epoch": 1}}}"#;
+    scene.kubectl(&[
+        "patch",
+        "operation",
+        "newer",
+        "--subresource=status",
+        "--type=merge",
+        "--patch",
+        status,
+    ])?;
+    let before = scene.api::<thermostat::api::Operation>().get("newer").await?;
+    let mut controller = scene.controller()?.start()?;
+    controller.ready(SOON).await?;
+    scene.submit_steps("ours", "- {name: wait, type: delay, seconds: 0}").await?;
+    scene.succeeds("ours").await?;
+    eventually("an Event tells of it", SOON, async || {
+        let events = scene.kubectl(&[
+            "get",
+            "events.events.k8s.io",
+            "-o",
+            "jsonpath={.items[*]['regarding.name', 'reason', 'note']}",
+        ])?;
+        let told = ["newer", "NewerJournal", "upgrade"].iter().all(|word| events.contains(word));
+        if told { Ok(()) } else { Err(Failure::new(events)) }
+    })
+    .await?;
+    let after = scene.api::<thermostat::api::Operation>().get("newer").await?;
+    assert_eq!(before.metadata.resource_version, after.metadata.resource_version);
     Ok(())
 }
