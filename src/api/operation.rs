@@ -1,5 +1,8 @@
 //! The kind `Operation`: one run of a runbook.
 
+#![expect(clippy::duplicated_attributes, reason = "every printed column names its own type and priority")]
+#![expect(clippy::struct_field_names, reason = "the names are those of the API")]
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};

@@ -1,5 +1,7 @@
 //! The kind `OperationQueue`: how many Operations run at once.
 
+#![expect(clippy::duplicated_attributes, reason = "every printed column names its own type and priority")]
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;

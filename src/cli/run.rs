@@ -134,7 +134,7 @@ fn dry_run(beginning: &Beginning, format: Format) -> Exit {
     let steps = report::dry_run(&beginning.runbook);
     match format {
         Format::Json => {
-            output::line(&serde_json::to_string_pretty(&json!({"phase": "Succeeded", "dryRun": true, "steps": steps})).unwrap_or_default())
+            output::line(&serde_json::to_string_pretty(&json!({"phase": "Succeeded", "dryRun": true, "steps": steps})).unwrap_or_default());
         }
         Format::Text => steps
             .iter()

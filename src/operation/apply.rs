@@ -115,7 +115,7 @@ impl StatusSink {
                         name = self.name,
                         "failed to write the status, trying again: {message}"
                     );
-                    backoff.next()
+                    backoff.pause()
                 }
             };
             tokio::time::sleep(pause).await;
@@ -178,7 +178,7 @@ impl StatusSink {
                     "failed to write the journal, trying again: {error}"
                 ),
             }
-            tokio::time::sleep(backoff.next()).await;
+            tokio::time::sleep(backoff.pause()).await;
         }
     }
 
@@ -321,6 +321,6 @@ pub async fn set_finalizer(api: &Api<Operation>, name: &str, uid: &str, wanted: 
             Ok(Err(error)) => tracing::debug!(name, "failed to write the finalizer, trying again: {error}"),
             Err(_) => tracing::debug!(name, "failed to write the finalizer, trying again: no answer"),
         }
-        tokio::time::sleep(backoff.next()).await;
+        tokio::time::sleep(backoff.pause()).await;
     }
 }

@@ -76,7 +76,7 @@ impl Change {
                 if document.is_null() {
                     *document = json!({});
                 }
-                crate::runbook::path::apply_all(document, updates).map_err(|error| error.to_string())
+                crate::runbook::path::apply_all(document, updates)
             }
             Self::Append { id, entry } => append(document, id, entry),
             Self::AppendAll(entries) => entries.iter().map(|(id, entry)| append(document, id, entry)).sum(),

@@ -122,7 +122,9 @@ mod tests {
     #[test]
     fn every_runbook_that_comes_with_the_program_is_valid() {
         for (name, text) in BUILT_IN {
-            let runbook = crate::runbook::Runbook::parse(text).unwrap_or_else(|problems| panic!("{name}: {problems}"));
+            let runbook = crate::runbook::Runbook::parse(text)
+                .map_err(|problems| format!("{name}: {problems}"))
+                .unwrap();
             assert!(runbook.warnings.0.is_empty(), "{name}: {}", runbook.warnings);
         }
     }

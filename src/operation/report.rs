@@ -10,6 +10,7 @@ use crate::api::operation::{FailureStatus, JOURNAL_VERSION, OperationStatus, Pha
 use crate::api::{Duration, Reason};
 use crate::controller::condition::{Health, conditions};
 use crate::runbook::Runbook;
+use crate::runbook::step::Body;
 
 /// The longest message of a status or condition, in bytes.
 const LONGEST_MESSAGE: usize = 4096;
@@ -163,12 +164,12 @@ pub fn dry_run(runbook: &Runbook) -> Vec<StepStatus> {
                 ..StepStatus::default()
             });
             match &step.body {
-                crate::runbook::step::Body::Branches { then, otherwise, .. } => {
+                Body::Branches { then, otherwise, .. } => {
                     list(&path, then, out);
                     list(&format!("{path}/else"), otherwise, out);
                 }
-                crate::runbook::step::Body::Each { steps, .. } => list(&format!("{path}[#]"), steps, out),
-                _ => {}
+                Body::Each { steps, .. } => list(&format!("{path}[#]"), steps, out),
+                Body::None => {}
             }
         }
     }
@@ -190,11 +191,11 @@ fn would(step: &crate::runbook::Step) -> String {
         .map(|when| format!(" when {}", when.source()))
         .unwrap_or_default();
     match &step.body {
-        crate::runbook::step::Body::Branches { condition, .. } => format!("would choose by {}{when}", condition.source()),
-        crate::runbook::step::Body::Each { items, variable, .. } => format!(
+        Body::Branches { condition, .. } => format!("would choose by {}{when}", condition.source()),
+        Body::Each { items, variable, .. } => format!(
             "would run its steps for each {variable} of {}{when}",
             crate::runbook::substitute::text(&items.source())
         ),
-        _ => format!("would run{when} with {}", fields.join(", ")),
+        Body::None => format!("would run{when} with {}", fields.join(", ")),
     }
 }

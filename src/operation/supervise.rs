@@ -153,7 +153,7 @@ impl Supervisor {
                     status.last_handled_reconcile_at = reconcile_at(&operation);
                     self.write(status).await?;
                     let asked = reconcile_at(&operation);
-                    let pause = tokio::time::sleep(backoff.next());
+                    let pause = tokio::time::sleep(backoff.pause());
                     tokio::pin!(pause);
                     loop {
                         tokio::select! {
@@ -369,7 +369,7 @@ impl Supervisor {
                 }) as super::execute::BeforeEffect
             }),
             on_step: Box::new(move |kind, succeeded, took| {
-                metrics.step_ended(kind.name(), if succeeded { "Succeeded" } else { "Failed" }, took)
+                metrics.step_ended(kind.name(), if succeeded { "Succeeded" } else { "Failed" }, took);
             }),
         };
         let steer = async {
@@ -407,7 +407,7 @@ impl Supervisor {
                 Ok(_) => return Err(Fenced("it is gone".to_owned())),
                 Err(error) => tracing::warn!(name, "failed to read it at take-over, trying again: {error}"),
             }
-            tokio::time::sleep(backoff.next()).await;
+            tokio::time::sleep(backoff.pause()).await;
         }
     }
 
@@ -433,7 +433,7 @@ impl Supervisor {
                 Problem::Refused(refusal) => return Ok(Err(refusal)),
                 Problem::Missing(missing) => tracing::warn!(operation = %Key::of(&operation.metadata), "cannot go on yet: {missing}"),
             }
-            tokio::time::sleep(backoff.next()).await;
+            tokio::time::sleep(backoff.pause()).await;
             if self.latest.borrow().deleted {
                 return Err(Fenced("it is gone".to_owned()));
             }
@@ -548,7 +548,7 @@ async fn place_changed(ticket: Option<&mut Ticket>) {
         // the queues end only with the process
         Some(ticket) => {
             if ticket.place.changed().await.is_err() {
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         }
         None => std::future::pending().await,

@@ -45,6 +45,7 @@ fn bounded(key: Key, write: impl Future<Output = Result<Written, kube::Error>> +
 }
 
 /// Replaces the status of the object that was read, and nothing newer.
+#[must_use]
 pub fn replace_status(client: Client, key: Key, read: &OperationQueue, status: OperationQueueStatus) -> BoxFuture<'static, (Key, Written)> {
     let mut object = read.clone();
     object.status = Some(status);
@@ -65,6 +66,7 @@ pub fn replace_status(client: Client, key: Key, read: &OperationQueue, status: O
 }
 
 /// Creates the queue `default`.
+#[must_use]
 pub fn create_default(client: Client, key: Key) -> BoxFuture<'static, (Key, Written)> {
     let name = key.name.clone();
     let api: Api<OperationQueue> = Api::namespaced(client, &key.namespace);
@@ -91,6 +93,7 @@ pub fn create_default(client: Client, key: Key) -> BoxFuture<'static, (Key, Writ
 
 /// Who runs in a queue, by a live list of its namespace. Objects that our types cannot read are in that list too, so it is taken as
 /// it comes.
+#[must_use]
 pub fn fill(client: Client, key: Key) -> BoxFuture<'static, (Key, Written)> {
     let queue = key.name.clone();
     let api: Api<DynamicObject> = Api::namespaced_with(client, &key.namespace, &ApiResource::erase::<Operation>(&()));

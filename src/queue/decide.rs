@@ -1,7 +1,7 @@
 //! Who gets the next slot. Pure: it borrows indexes that the watch keeps up to date, and reads only their heads.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use jiff::Timestamp;
 
@@ -13,7 +13,7 @@ type Order = (Reverse<i32>, Timestamp, String, String);
 /// Those who wait in one queue.
 #[derive(Debug, Clone, Default)]
 pub struct Index {
-    waiting: BTreeMap<Order, ()>,
+    waiting: BTreeSet<Order>,
     by_uid: HashMap<String, Order>,
 }
 
@@ -22,7 +22,7 @@ impl Index {
     pub fn insert(&mut self, uid: &str, name: &str, priority: i32, created: Timestamp) {
         self.remove(uid);
         let order = (Reverse(priority), created, name.to_owned(), uid.to_owned());
-        self.waiting.insert(order.clone(), ());
+        self.waiting.insert(order.clone());
         self.by_uid.insert(uid.to_owned(), order);
     }
 
@@ -37,7 +37,7 @@ impl Index {
 
     /// Removes one; whether it waited.
     pub fn remove(&mut self, uid: &str) -> bool {
-        self.by_uid.remove(uid).is_some_and(|order| self.waiting.remove(&order).is_some())
+        self.by_uid.remove(uid).is_some_and(|order| self.waiting.remove(&order))
     }
 
     #[must_use]
@@ -57,14 +57,14 @@ impl Index {
 
     /// Those who are next, in order.
     pub fn head(&self) -> impl Iterator<Item = Slot> + '_ {
-        self.waiting.keys().map(|(_, _, name, uid)| Slot {
+        self.waiting.iter().map(|(_, _, name, uid)| Slot {
             name: name.clone(),
             uid: uid.clone(),
         })
     }
 
     fn first(&self, skip: usize) -> Option<&Order> {
-        self.waiting.keys().nth(skip)
+        self.waiting.iter().nth(skip)
     }
 }
 
@@ -118,7 +118,7 @@ pub fn admissions<K: Clone + Eq + std::hash::Hash>(queues: &[Observed<'_, K>], c
         left -= 1;
         let count = admitted.entry(queue.key.clone()).or_insert(0);
         *count += 1;
-        let rest = iterators.entry(number).or_insert_with(|| queue.index.waiting.keys().skip(1));
+        let rest = iterators.entry(number).or_insert_with(|| queue.index.waiting.iter().skip(1));
         if *count < room(queue)
             && let Some(next) = rest.next()
         {

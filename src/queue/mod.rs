@@ -59,7 +59,7 @@ struct Queue {
 /// All queues.
 struct Queues {
     context: Context,
-    queues: HashMap<Key, Queue>,
+    by_key: HashMap<Key, Queue>,
     unfinished: Unfinished,
     writes: FuturesUnordered<BoxFuture<'static, (Key, Written)>>,
 }
@@ -69,7 +69,7 @@ pub async fn run(context: Context, mut news: mpsc::UnboundedReceiver<News>, unfi
     let mut events = watching::<OperationQueue>(&context);
     let mut queues = Queues {
         context,
-        queues: HashMap::new(),
+        by_key: HashMap::new(),
         unfinished,
         writes: FuturesUnordered::new(),
     };
@@ -99,11 +99,11 @@ impl Queues {
     fn observe(&mut self, change: Change<OperationQueue>) {
         match change {
             Change::Applied(object) => {
-                let queue = self.queues.entry(key_of(&object)).or_default();
+                let queue = self.by_key.entry(key_of(&object)).or_default();
                 queue.see(Arc::new(object));
             }
             Change::Deleted(Key { namespace, name }) => {
-                if let Some(queue) = self.queues.get_mut(&Key { namespace, name }) {
+                if let Some(queue) = self.by_key.get_mut(&Key { namespace, name }) {
                     queue.vanish();
                 }
             }
@@ -115,16 +115,16 @@ impl Queues {
     fn hear(&mut self, news: News) {
         match news {
             News::Wanted(applicant, ticket) => {
-                let queue = self.queues.entry(applicant.queue.clone()).or_default();
+                let queue = self.by_key.entry(applicant.queue.clone()).or_default();
                 queue.want(applicant, ticket);
             }
             News::Reprioritized { queue, uid, priority } => {
-                if let Some(queue) = self.queues.get_mut(&queue) {
+                if let Some(queue) = self.by_key.get_mut(&queue) {
                     queue.index.reprioritize(&uid, priority);
                 }
             }
             News::Returned { queue, uid } => {
-                if let Some(queue) = self.queues.get_mut(&queue) {
+                if let Some(queue) = self.by_key.get_mut(&queue) {
                     queue.give_back(uid);
                 }
             }
@@ -135,11 +135,11 @@ impl Queues {
     fn pump(&mut self) -> Instant {
         let now = Instant::now();
         let mut wake = now + Duration::from_secs(30);
-        for queue in self.queues.values_mut() {
+        for queue in self.by_key.values_mut() {
             queue.forget_the_finished(&self.unfinished);
         }
         let admitted = self.admissions();
-        for (key, queue) in &mut self.queues {
+        for (key, queue) in &mut self.by_key {
             let admit = admitted.get(key).copied().unwrap_or(0);
             if let Some(at) = queue.due(admit, now) {
                 if at <= now {
@@ -150,14 +150,14 @@ impl Queues {
             }
             queue.show_positions(now);
         }
-        self.queues.retain(|_, queue| !queue.is_idle());
+        self.by_key.retain(|_, queue| !queue.is_idle());
         self.report_metrics();
         wake
     }
 
     fn admissions(&self) -> HashMap<Key, usize> {
         let observed: Vec<Observed<'_, &Key>> = self
-            .queues
+            .by_key
             .iter()
             .filter_map(|(key, queue)| {
                 let object = queue.object.as_ref()?;
@@ -179,7 +179,7 @@ impl Queues {
 
     fn written(&mut self, key: &Key, written: Written) {
         let now = Instant::now();
-        let Some(queue) = self.queues.get_mut(key) else { return };
+        let Some(queue) = self.by_key.get_mut(key) else { return };
         queue.in_flight = false;
         queue.admitting = 0;
         match written {
@@ -195,7 +195,7 @@ impl Queues {
             Written::Stale(object) => queue.see(object),
             Written::Gone => queue.vanish(),
             Written::Failed(message) => {
-                let pause = queue.backoff.get_or_insert_with(Backoff::of_writes).next();
+                let pause = queue.backoff.get_or_insert_with(Backoff::of_writes).pause();
                 tracing::warn!(queue = %key.name, namespace = %key.namespace, "failed to write the queue, trying again in {pause:?}: {message}");
                 queue.not_before = Some(now + pause);
             }
@@ -203,7 +203,7 @@ impl Queues {
     }
 
     fn report_metrics(&self) {
-        for (key, queue) in &self.queues {
+        for (key, queue) in &self.by_key {
             self.context
                 .metrics
                 .set_queue(&key.namespace, &key.name, queue.running.len(), queue.index.len());

@@ -68,11 +68,11 @@ fn place(path: &str) -> (String, String) {
         .collect();
     let mut plain = plain.join(".");
     plain.truncate(200);
-    let digest: String = Sha256::digest(path.as_bytes())
+    let number = Sha256::digest(path.as_bytes())
         .iter()
         .take(5)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+        .fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+    let digest = format!("{number:010x}");
     let plain = plain.trim_matches(['.', '-']);
     (
         if plain.is_empty() {

@@ -105,7 +105,7 @@ async fn act(kind: StepType, input: Input, limit: Duration, world: &World) -> Re
         StepType::StateCheck => state::check(fields(input.fields)?, world).await,
         StepType::StateUpdate => state::update(fields(input.fields)?, world).await,
         StepType::OperationLog => operation_log::run(input, world).await,
-        StepType::Notification => notification::run(fields(input.fields)?, world),
+        StepType::Notification => notification::run(&fields(input.fields)?, world),
         StepType::ServiceLookup => lookup::service(fields(input.fields)?, world).await,
         StepType::ServiceGroupLookup => lookup::group(fields(input.fields)?, world).await,
         StepType::AggregateResults => aggregate_results::run(&fields(input.fields)?),

@@ -29,14 +29,14 @@ impl Notice {
     }
 }
 
-pub fn run(notice: Notice, world: &World) -> Result<Answer, Fault> {
+pub fn run(notice: &Notice, world: &World) -> Result<Answer, Fault> {
     if notice.channel != "log" {
         return Err(Fault::permanent(format!(
             "channel {:?} is not available in this version; use the channel log",
             notice.channel
         )));
     }
-    (world.log)(&notice);
+    (world.log)(notice);
     Ok(Answer {
         message: Some(notice.line()),
         ..Answer::default()

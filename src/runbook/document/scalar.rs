@@ -38,6 +38,7 @@ fn is_digits(text: &str) -> bool {
 }
 
 /// `Some(None)`: an integer, and too large.
+#[expect(clippy::option_option, reason = "whether it is one, and whether it fits, are two questions")]
 fn integer(text: &str) -> Option<Option<i64>> {
     for (prefix, radix) in [("0o", 8), ("0x", 16)] {
         if let Some(digits) = text.strip_prefix(prefix) {
