@@ -426,6 +426,15 @@ fn lint_mends_the_commonest_break_in_place() -> Result<()> {
 }
 
 #[test]
+fn lint_leaves_alone_what_it_cannot_mend_whole() -> Result<()> {
+    let broken = "steps:\n  - name: tell\n    type: notification\n  channel: log\n    message: hello\n";
+    let desk = Desk::with(broken)?;
+    assert_eq!(desk.call(&["lint", "--fix", "runbook.yml"])?.code, Some(1));
+    assert_eq!(fs::read_to_string(desk.path().join("runbook.yml"))?, broken);
+    Ok(())
+}
+
+#[test]
 fn the_program_says_what_it_is_and_what_it_can() -> Result<()> {
     let desk = Desk::with("")?;
     let version = desk.call(&["--version"])?;
