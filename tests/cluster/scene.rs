@@ -26,7 +26,7 @@ use crate::harness::{
 };
 
 /// Long enough for a loaded machine; nothing waits that long when all is well.
-pub const SOON: Duration = Duration::from_secs(60);
+pub const SOON: Duration = Duration::from_mins(1);
 
 /// Where a test plays.
 pub struct Scene {
