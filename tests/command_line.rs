@@ -4,7 +4,7 @@ mod harness;
 
 use std::{
     fs,
-    io::{Read as _, Write as _},
+    io::Write as _,
     path::Path,
     process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
@@ -492,10 +492,7 @@ fn what_is_no_text_is_refused() -> Result<()> {
     let desk = Desk::with("")?;
     fs::write(desk.path().join("runbook.yml"), [0xff, 0xfe, 0x00])?;
     assert_eq!(desk.call(&["run", "runbook.yml"])?.code, Some(2));
-    let mut endless = fs::File::open("/dev/zero")?.take(3 << 20);
-    let mut text = Vec::new();
-    endless.read_to_end(&mut text)?;
-    fs::write(desk.path().join("runbook.yml"), text)?;
+    fs::write(desk.path().join("runbook.yml"), vec![b' '; 3 << 20])?;
     let answered = desk.call(&["lint", "runbook.yml"])?;
     assert!(
         answered.code == Some(2) && answered.progress.contains("larger than"),
