@@ -10,9 +10,9 @@ use tokio_util::sync::CancellationToken;
 use super::Exit;
 use crate::api::Duration;
 use crate::api::operation::Runner;
-use crate::controller::Context;
 use crate::controller::leader::{self, Election, lease_client, new_identity};
 use crate::controller::slots::Slots;
+use crate::controller::{Context, Unreadable};
 use crate::operation::library::Library;
 use crate::remote::egress::{Egress, EgressAllow};
 use crate::remote::http::HttpClient;
@@ -150,6 +150,7 @@ async fn control(arguments: Arguments) -> Result<(), Broken> {
         },
         metrics: metrics.clone(),
         events: Context::recorder(&client, &identity),
+        unreadable: Unreadable::default(),
         client,
     };
     let (slots, news) = Slots::new();

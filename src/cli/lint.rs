@@ -91,7 +91,7 @@ fn check(path: &Path, fix: bool) -> Result<Diagnostics, String> {
     let mut text = read(path)?;
     if fix
         && path != Path::new("-")
-        && let Some(mended) = document::repair(&text)
+        && let Some(mended) = document::repair(&text).filter(|mended| document::read(mended).is_ok())
     {
         std::fs::write(path, &mended).map_err(|error| format!("failed to write {}: {error}", path.display()))?;
         output::progress(&format!("{}: indentation mended", path.display()));

@@ -129,13 +129,14 @@ pub fn watching<K: Watched>(context: &Context) -> mpsc::Receiver<Change<K>> {
     };
     let (done, count) = (std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0)), apis.len());
     for api in apis {
-        tokio::spawn(follow(api, sender.clone(), done.clone(), count));
+        tokio::spawn(follow(context.clone(), api, sender.clone(), done.clone(), count));
     }
     receiver
 }
 
 /// Follows one watch; the last of `count` to be complete for the first time says so.
 async fn follow<K: Watched>(
+    context: Context,
     api: Api<Guarded<K>>,
     sender: mpsc::Sender<Change<K>>,
     done: std::sync::Arc<std::sync::atomic::AtomicUsize>,
@@ -159,7 +160,10 @@ async fn follow<K: Watched>(
             Ok(watcher::Event::InitApply(object) | watcher::Event::Apply(object)) => {
                 known.insert(Key::of(&object.1), listing);
                 vec![match object.0 {
-                    Ok(read) => Change::Applied(read),
+                    Ok(read) => {
+                        context.readable::<K>(&Key::of(&object.1));
+                        Change::Applied(read)
+                    }
                     Err(message) => Change::Unreadable {
                         metadata: Box::new(object.1),
                         message,
@@ -183,6 +187,9 @@ async fn follow<K: Watched>(
             }
         };
         for change in changes {
+            if let Change::Deleted(key) = &change {
+                context.readable::<K>(key);
+            }
             if sender.send(change).await.is_err() {
                 return;
             }

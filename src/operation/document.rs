@@ -59,6 +59,8 @@ pub enum Change {
     Set(Vec<(ResolvedPath, Value)>),
     /// Adds an entry to the list `operations`, once for each `id`; the oldest entries beyond a thousand go.
     Append { id: String, entry: Value },
+    /// As many [`Change::Append`]s, each with its id.
+    AppendAll(Vec<(String, Value)>),
     /// Replaces the whole document by a text.
     Text(String),
 }
@@ -77,6 +79,7 @@ impl Change {
                 crate::runbook::path::apply_all(document, updates)
             }
             Self::Append { id, entry } => append(document, id, entry),
+            Self::AppendAll(entries) => entries.iter().map(|(id, entry)| append(document, id, entry)).sum(),
             Self::Text(text) => {
                 *document = Value::String(text.clone());
                 Ok(1)

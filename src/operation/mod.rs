@@ -9,6 +9,7 @@ pub mod document;
 pub mod execute;
 pub mod journal;
 pub mod library;
+pub mod log;
 pub mod observe;
 pub mod prepare;
 pub mod record;
@@ -35,6 +36,7 @@ use crate::controller::watch::{Change, Key, Watched, watching};
 use crate::remote::http::HttpClient;
 use document::ConfigMaps;
 use library::Library;
+use log::Log;
 
 /// What every Operation is given.
 pub struct Shared {
@@ -93,12 +95,15 @@ impl Watched for Operation {
 /// Looks after all Operations until the watch ends.
 pub async fn run(shared: Arc<Shared>) {
     let mut changes = watching::<Operation>(&shared.context);
+    let (log, writing) = Log::new(shared.clone());
     let mut operations = Operations {
         shared,
+        log,
         entries: HashMap::new(),
         tasks: JoinSet::new(),
         keys: HashMap::new(),
     };
+    operations.tasks.spawn(writing);
     loop {
         tokio::select! {
             change = changes.recv() => match change {
@@ -115,6 +120,7 @@ pub async fn run(shared: Arc<Shared>) {
 /// All unfinished Operations.
 struct Operations {
     shared: Arc<Shared>,
+    log: Log,
     entries: HashMap<Key, Entry>,
     /// One task for each of them; all end with this.
     tasks: JoinSet<()>,
@@ -127,11 +133,15 @@ impl Operations {
             Change::Applied(operation) => self.applied(operation),
             Change::Deleted(key) => {
                 if let Some(entry) = self.entries.remove(&key) {
-                    delete(&self.shared, &entry);
+                    self.delete(&entry);
                 }
+                self.log.forget(&key);
             }
-            Change::Unreadable { metadata, message } => self.shared.context.unreadable("Operation", &metadata, &message),
-            Change::Synced => self.shared.slots.unfinished().complete(),
+            Change::Unreadable { metadata, message } => self.shared.context.unreadable::<Operation>(&metadata, &message),
+            Change::Synced => {
+                self.shared.slots.unfinished().complete();
+                self.log.catch_up();
+            }
         }
     }
 
@@ -140,9 +150,12 @@ impl Operations {
         let uid = operation.metadata.uid.clone().unwrap_or_default();
         let replaced = self.entries.extract_if(|known, entry| *known == key && entry.uid != uid).next();
         if let Some((_, replaced)) = replaced {
-            delete(&self.shared, &replaced);
+            self.delete(&replaced);
         }
         let operation = Arc::new(operation);
+        if operation.is_finished() {
+            self.log.ended(&operation);
+        }
         if let Some(entry) = self.entries.get(&key) {
             entry.latest.send_replace(Latest { operation, deleted: false });
         } else if operation.is_finished() {
@@ -159,6 +172,12 @@ impl Operations {
         }
     }
 
+    fn delete(&mut self, entry: &Entry) {
+        self.log.deleted(&entry.latest.borrow().operation);
+        self.shared.slots.unfinished().remove(&entry.uid);
+        entry.latest.send_modify(|latest| latest.deleted = true);
+    }
+
     /// A task came to its end; what it left unfinished is looked after anew.
     fn ended(&mut self, task: Id) {
         let Some(key) = self.keys.remove(&task) else { return };
@@ -171,11 +190,6 @@ impl Operations {
         }
         self.entries.remove(&key);
     }
-}
-
-fn delete(shared: &Shared, entry: &Entry) {
-    shared.slots.unfinished().remove(&entry.uid);
-    entry.latest.send_modify(|latest| latest.deleted = true);
 }
 
 fn has_finalizer(operation: &Operation) -> bool {

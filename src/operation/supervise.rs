@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::Api;
+use kube::{Api, Resource as _};
 use tokio::sync::watch;
 
 use super::apply::{Frozen, StatusSink, set_finalizer, thaw};
@@ -109,6 +109,8 @@ impl Supervisor {
     async fn until_running(&mut self) -> Result<Ticket, Stop> {
         if self.status.journal_version.is_some_and(|version| version > JOURNAL_VERSION) {
             let message = "was written by a newer controller; upgrade this one to let it go on";
+            let object = self.operation().object_ref(&());
+            self.shared.context.warn(object, Reason::NewerJournal, message);
             return Err(Fenced(message.to_owned()).into());
         }
         if self.status.runner.is_none() {

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use kube::api::{ListParams, ObjectMeta, PostParams};
+use kube::api::{ApiResource, DynamicObject, ListParams, ObjectMeta, PostParams};
 use kube::{Api, Client};
+use serde::Deserialize as _;
 
+use crate::api::operation::Phase;
 use crate::api::operation_queue::Slot;
 use crate::api::{Operation, OperationQueue, OperationQueueSpec, OperationQueueStatus};
 use crate::controller::watch::Key;
@@ -89,22 +91,18 @@ pub fn create_default(client: Client, key: Key) -> BoxFuture<'static, (Key, Writ
     })
 }
 
-/// Who runs in a queue, by a live list of its namespace.
+/// Who runs in a queue, by a live list of its namespace. Objects that our types cannot read are in that list too, so it is taken as
+/// it comes.
 #[must_use]
 pub fn fill(client: Client, key: Key) -> BoxFuture<'static, (Key, Written)> {
     let queue = key.name.clone();
-    let api: Api<Operation> = Api::namespaced(client, &key.namespace);
+    let api: Api<DynamicObject> = Api::namespaced_with(client, &key.namespace, &ApiResource::erase::<Operation>(&()));
     bounded(key, async move {
         let mut running = Vec::new();
         let mut parameters = ListParams::default().limit(PAGE);
         loop {
             let page = api.list(&parameters).await?;
-            running.extend(
-                page.items
-                    .iter()
-                    .filter(|operation| operation.spec.queue == queue && is_running(operation))
-                    .map(slot),
-            );
+            running.extend(page.items.iter().filter(|operation| runs_in(operation, &queue)).map(slot));
             match page.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => parameters = parameters.continue_token(&token),
                 None => return Ok(Written::Filled(running)),
@@ -113,11 +111,13 @@ pub fn fill(client: Client, key: Key) -> BoxFuture<'static, (Key, Written)> {
     })
 }
 
-fn is_running(operation: &Operation) -> bool {
-    !operation.is_finished() && operation.status.as_ref().is_some_and(|status| status.runner.is_some())
+fn runs_in(operation: &DynamicObject, queue: &str) -> bool {
+    let field = |pointer: &str| operation.data.pointer(pointer).filter(|value| !value.is_null());
+    let phase = field("/status/phase").and_then(|phase| Phase::deserialize(phase).ok());
+    field("/spec/queue").is_some_and(|name| name == queue) && field("/status/runner").is_some() && !phase.is_some_and(Phase::is_final)
 }
 
-fn slot(operation: &Operation) -> Slot {
+fn slot(operation: &DynamicObject) -> Slot {
     Slot {
         name: operation.metadata.name.clone().unwrap_or_default(),
         uid: operation.metadata.uid.clone().unwrap_or_default(),

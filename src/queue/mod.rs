@@ -107,7 +107,7 @@ impl Queues {
                     queue.vanish();
                 }
             }
-            Change::Unreadable { metadata, message } => self.context.unreadable("OperationQueue", &metadata, &message),
+            Change::Unreadable { metadata, message } => self.context.unreadable::<OperationQueue>(&metadata, &message),
             Change::Synced => {}
         }
     }
