@@ -25,9 +25,10 @@ pub mod walk;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures::FutureExt as _;
 use kube::Api;
 use tokio::sync::watch;
-use tokio::task::{Id, JoinSet};
+use tokio::task::{Id, JoinError, JoinSet};
 
 use crate::api::{FINALIZER, Operation};
 use crate::controller::Context;
@@ -103,7 +104,7 @@ pub async fn run(shared: Arc<Shared>) {
         tasks: JoinSet::new(),
         keys: HashMap::new(),
     };
-    operations.tasks.spawn(writing);
+    operations.tasks.spawn(writing.map(|()| Left::Released));
     loop {
         tokio::select! {
             change = changes.recv() => match change {
@@ -111,7 +112,10 @@ pub async fn run(shared: Arc<Shared>) {
                 None => return,
             },
             Some(ended) = operations.tasks.join_next_with_id(), if !operations.tasks.is_empty() => {
-                operations.ended(ended.map_or_else(|broken| broken.id(), |(id, ())| id));
+                match ended {
+                    Ok((task, left)) => operations.ended(task, left),
+                    Err(broken) => operations.broken(&broken),
+                }
             }
         }
     }
@@ -123,8 +127,17 @@ struct Operations {
     log: Log,
     entries: HashMap<Key, Entry>,
     /// One task for each of them; all end with this.
-    tasks: JoinSet<()>,
+    tasks: JoinSet<Left>,
     keys: HashMap<Id, Key>,
+}
+
+/// How a task left its Operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Left {
+    /// Its end is on record; the watch may still tell of what was before.
+    Ended,
+    /// It is gone, or somebody else's.
+    Released,
 }
 
 impl Operations {
@@ -148,8 +161,9 @@ impl Operations {
     fn applied(&mut self, operation: Operation) {
         let key = Key::of(&operation.metadata);
         let uid = operation.metadata.uid.clone().unwrap_or_default();
-        let replaced = self.entries.extract_if(|known, entry| *known == key && entry.uid != uid).next();
-        if let Some((_, replaced)) = replaced {
+        if self.entries.get(&key).is_some_and(|entry| entry.uid != uid)
+            && let Some(replaced) = self.entries.remove(&key)
+        {
             self.delete(&replaced);
         }
         let operation = Arc::new(operation);
@@ -157,7 +171,12 @@ impl Operations {
             self.log.ended(&operation);
         }
         if let Some(entry) = self.entries.get(&key) {
+            let over = operation.is_finished() && entry.latest.is_closed();
             entry.latest.send_replace(Latest { operation, deleted: false });
+            if over {
+                self.shared.slots.unfinished().remove(&uid);
+                self.entries.remove(&key);
+            }
         } else if operation.is_finished() {
             self.shared.slots.unfinished().remove(&uid);
             if has_finalizer(&operation) {
@@ -178,17 +197,26 @@ impl Operations {
         entry.latest.send_modify(|latest| latest.deleted = true);
     }
 
-    /// A task came to its end; what it left unfinished is looked after anew.
-    fn ended(&mut self, task: Id) {
+    /// A task came to its end. An entry stays until the watch tells of that end, so that nothing it tells of before is taken for new.
+    fn ended(&mut self, task: Id, left: Left) {
         let Some(key) = self.keys.remove(&task) else { return };
         let Some(entry) = self.entries.get(&key).filter(|entry| entry.latest.is_closed()) else {
             return;
         };
         let Latest { operation, deleted } = entry.latest.borrow().clone();
-        if deleted || operation.is_finished() {
+        let over = deleted || operation.is_finished();
+        if over {
             self.shared.slots.unfinished().remove(&entry.uid);
         }
-        self.entries.remove(&key);
+        if over || left == Left::Released {
+            self.entries.remove(&key);
+        }
+    }
+
+    /// A task broke down, which it never should; its Operation is looked after anew when it next changes.
+    fn broken(&mut self, error: &JoinError) {
+        tracing::error!("the task of an Operation broke down: {error}");
+        self.ended(error.id(), Left::Released);
     }
 }
 

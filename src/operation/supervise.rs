@@ -17,7 +17,7 @@ use super::observe::{self, Missing};
 use super::scope::Failure;
 use super::step::{Notice, World};
 use super::validate::{self, Refusal};
-use super::{Latest, Shared, has_finalizer, report};
+use super::{Latest, Left, Shared, has_finalizer, report};
 use crate::api::operation::{JOURNAL_VERSION, Phase, QueuePlace};
 use crate::api::{Operation, OperationStatus, RECONCILE_AT, Reason};
 use crate::controller::backoff::Backoff;
@@ -53,7 +53,7 @@ impl From<Fenced> for Stop {
 }
 
 /// Looks after an Operation until its end.
-pub async fn supervise(shared: Arc<Shared>, latest: watch::Receiver<Latest>) {
+pub async fn supervise(shared: Arc<Shared>, latest: watch::Receiver<Latest>) -> Left {
     let operation = latest.borrow().operation.clone();
     let status = operation.status.clone().unwrap_or_default();
     let sink = StatusSink::new(
@@ -68,18 +68,22 @@ pub async fn supervise(shared: Arc<Shared>, latest: watch::Receiver<Latest>) {
         sink,
         status,
     };
-    if let Err(fenced) = supervisor.look_after().await {
-        let key = Key::of(&operation.metadata);
-        tracing::info!(operation = %key, "stopped looking after it: {fenced}");
+    match supervisor.look_after().await {
+        Ok(()) => Left::Ended,
+        Err(fenced) => {
+            tracing::info!(operation = %Key::of(&operation.metadata), "stopped looking after it: {fenced}");
+            Left::Released
+        }
     }
 }
 
 /// Lets an Operation go that ended before its controller could take its finalizer away.
-pub async fn release(shared: Arc<Shared>, operation: Arc<Operation>) {
+pub async fn release(shared: Arc<Shared>, operation: Arc<Operation>) -> Left {
     let key = Key::of(&operation.metadata);
     let api = Api::namespaced(shared.context.client.clone(), &key.namespace);
     // an Operation that is gone needs no release
     let _ = set_finalizer(&api, &key.name, operation.metadata.uid.as_deref().unwrap_or_default(), false).await;
+    Left::Released
 }
 
 impl Supervisor {
