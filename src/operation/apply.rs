@@ -104,8 +104,12 @@ impl StatusSink {
                     tracing::error!(namespace = self.namespace, name = self.name, "the API server refuses the status: {message}");
                     return Err(Fenced(format!("the API server refuses the status: {message}")));
                 }
-                Verdict::Invalid(message) | Verdict::Again(message) => {
+                Verdict::Invalid(message) => {
                     invalid += 1;
+                    tracing::debug!(namespace = self.namespace, name = self.name, "the API server refuses the status, trying again: {message}");
+                    backoff.next()
+                }
+                Verdict::Again(message) => {
                     tracing::debug!(namespace = self.namespace, name = self.name, "failed to write the status, trying again: {message}");
                     backoff.next()
                 }
@@ -127,7 +131,8 @@ impl StatusSink {
     async fn judge(&self, refused: kube::Error, status: &OperationStatus) -> Verdict {
         match &refused {
             kube::Error::Api(answer) if answer.code == 404 => return Verdict::Over(self.gone()),
-            kube::Error::Api(answer) if matches!(answer.code, 400 | 409 | 413 | 422) => {}
+            kube::Error::Api(answer) if matches!(answer.code, 400 | 413 | 422) => {}
+            // a conflict among them: other writers were faster again and again, which says nothing of the fence
             _ => return Verdict::Again(refused.to_string()),
         }
         let live = match tokio::time::timeout(TIMEOUT, self.api.get_opt(&self.name)).await {
