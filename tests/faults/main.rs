@@ -15,7 +15,10 @@ mod harness;
 
 mod history;
 mod kills;
+mod lease;
 mod measured;
+mod take_over;
+mod two_controllers;
 mod verdict;
 mod workload;
 

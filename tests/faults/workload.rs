@@ -29,7 +29,6 @@ const PROBED: &str = "/probed";
 
 /// A namespace with one queue and a target for its Operations.
 pub struct Workload {
-    pub namespace: String,
     pub target: Target,
     pub max_concurrent: usize,
     operations: Api<Operation>,
@@ -51,7 +50,6 @@ impl Workload {
             operations: Api::namespaced(client.clone(), &namespace),
             queues: Api::namespaced(client, &namespace),
             target: Target::start()?,
-            namespace,
             max_concurrent,
         };
         workload.target.answer(COUNTED, Answer::body("counted").after(ANSWER_AFTER));
@@ -122,10 +120,5 @@ impl Workload {
             .target
             .url(&format!("{COUNTED}?op=${{operation_name}}&key=${{operation_name}}/{step}"));
         json!({ "name": step, "type": "http_request", "method": "POST", "url": url })
-    }
-
-    /// How often a POST arrived.
-    pub fn arrived(&self, operation: &str, step: &str) -> usize {
-        self.target.count(&format!("{operation}/{step}"))
     }
 }
