@@ -13,6 +13,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod api_faults;
 mod history;
 mod kills;
 mod lease;

@@ -193,9 +193,17 @@ impl Stage<'_> {
         let before = proxy.seen().len();
         proxy.heal();
         eventually("held back writes are answered", SOON, async || {
-            let answered = proxy.seen().split_off(before).into_iter().filter(|(asked, _)| is_status_write(asked));
+            let answered = proxy
+                .seen()
+                .split_off(before)
+                .into_iter()
+                .filter(|(asked, _)| is_status_write(asked));
             let fates: Vec<_> = answered.map(|(_, outcome)| outcome).collect();
-            if fates.len() == count { Ok(fates) } else { Err(format!("{fates:?}")) }
+            if fates.len() == count {
+                Ok(fates)
+            } else {
+                Err(format!("{fates:?}"))
+            }
         })
         .await
     }
@@ -252,5 +260,7 @@ fn is_status_write(asked: &Asked) -> bool {
 /// The names of the Operations whose status writes are held back.
 fn stalled(proxy: &FaultProxy) -> Vec<String> {
     let held_back = proxy.seen().into_iter().filter(|(_, outcome)| *outcome == Outcome::Broken(STALL));
-    held_back.filter_map(|(asked, _)| asked.path.rsplit('/').nth(1).map(str::to_owned)).collect()
+    held_back
+        .filter_map(|(asked, _)| asked.path.rsplit('/').nth(1).map(str::to_owned))
+        .collect()
 }
