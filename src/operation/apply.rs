@@ -22,7 +22,8 @@ use crate::telemetry::metrics::Metrics;
 
 /// How long one request may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// How often a write is tried that the API server calls invalid while the fence holds.
+/// How often a write is tried that the API server calls invalid while the fence holds, before that is an error in the log. It is never
+/// given up: nobody else would go on with the run.
 const INVALID_TRIES: u32 = 3;
 
 /// Keys of the journal Secret.
@@ -100,13 +101,11 @@ impl StatusSink {
             self.metrics.status_write_retried();
             let pause = match self.judge(refused, status).await {
                 Verdict::Over(fenced) => return Err(fenced),
-                Verdict::Invalid(message) if invalid >= INVALID_TRIES => {
-                    tracing::error!(namespace = self.namespace, name = self.name, "the API server refuses the status: {message}");
-                    return Err(Fenced(format!("the API server refuses the status: {message}")));
-                }
                 Verdict::Invalid(message) => {
                     invalid += 1;
-                    tracing::debug!(namespace = self.namespace, name = self.name, "the API server refuses the status, trying again: {message}");
+                    if invalid > INVALID_TRIES {
+                        tracing::error!(namespace = self.namespace, name = self.name, "the API server refuses the status, trying again: {message}");
+                    }
                     backoff.next()
                 }
                 Verdict::Again(message) => {
