@@ -22,7 +22,8 @@ use crate::telemetry::metrics::Metrics;
 
 /// How long one request may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// How often a write is tried that the API server calls invalid while the fence holds.
+/// How often a write is tried that the API server calls invalid while the fence holds, before that is an error in the log. It is never
+/// given up: nobody else would go on with the run.
 const INVALID_TRIES: u32 = 3;
 
 /// Keys of the journal Secret.
@@ -100,16 +101,18 @@ impl StatusSink {
             self.metrics.status_write_retried();
             let pause = match self.judge(refused, status).await {
                 Verdict::Over(fenced) => return Err(fenced),
-                Verdict::Invalid(message) if invalid >= INVALID_TRIES => {
-                    tracing::error!(
-                        namespace = self.namespace,
-                        name = self.name,
-                        "the API server refuses the status: {message}"
-                    );
-                    return Err(Fenced(format!("the API server refuses the status: {message}")));
-                }
-                Verdict::Invalid(message) | Verdict::Again(message) => {
+                Verdict::Invalid(message) => {
                     invalid += 1;
+                    if invalid > INVALID_TRIES {
+                        tracing::error!(
+                            namespace = self.namespace,
+                            name = self.name,
+                            "the API server refuses the status, trying again: {message}"
+                        );
+                    }
+                    backoff.pause()
+                }
+                Verdict::Again(message) => {
                     tracing::debug!(
                         namespace = self.namespace,
                         name = self.name,
@@ -135,7 +138,8 @@ impl StatusSink {
     async fn judge(&self, refused: kube::Error, status: &OperationStatus) -> Verdict {
         match &refused {
             kube::Error::Api(answer) if answer.code == 404 => return Verdict::Over(self.gone()),
-            kube::Error::Api(answer) if matches!(answer.code, 400 | 409 | 413 | 422) => {}
+            kube::Error::Api(answer) if matches!(answer.code, 400 | 413 | 422) => {}
+            // a conflict among them: other writers were faster again and again, which says nothing of the fence
             _ => return Verdict::Again(refused.to_string()),
         }
         let live = match tokio::time::timeout(TIMEOUT, self.api.get_opt(&self.name)).await {
