@@ -18,6 +18,7 @@ pub use field::{COMMON_FIELDS, Field, Shape};
 
 /// A checked step.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a field of the language")]
 pub struct Step {
     /// `name`; unique in its list.
     pub name: Option<String>,

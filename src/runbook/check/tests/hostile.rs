@@ -57,7 +57,7 @@ fn costly() -> Vec<String> {
         with_steps(&format!("  - {{type: operation_log, entry: '{}'}}\n", "${a}".repeat(50_000))),
         with_steps(&format!("  - {{type: git, command: 'git {}'}}\n", "${a} \"".repeat(30_000))),
         with_steps(&format!("  - {{type: {}, seconds: 1}}\n", "x".repeat(300_000))),
-        "a:\n".repeat(1).replace('a', &"b".repeat(400_000)),
+        format!("{}:\n", "b".repeat(400_000)),
     ]
 }
 
