@@ -33,7 +33,7 @@ pub fn input(step: &Step, path: &str, started: Timestamp, scope: &View<'_>) -> R
         let value = match (step.kind, name) {
             // holds or not for each item, in a scope of its own
             (StepType::Filter, "condition") => continue,
-            (StepType::StateCheck, "path") => state_path(template.literal().unwrap_or(&Value::Null), scope).map(Value::String),
+            (StepType::StateCheck, "path") => state_path(&template.source(), scope).map(Value::String),
             (StepType::StateUpdate, "updates") => updates(template, scope),
             _ => template.render(scope).map_err(|error| error.to_string()),
         }
@@ -68,7 +68,7 @@ fn last_foreach(scope: &View<'_>) -> Result<Value, String> {
 }
 
 /// A state path, every substituted value one segment of it, in the one spelling that reads back as itself. The check keeps the
-/// path's own text.
+/// path as a template, whose source is the path's own text.
 fn state_path(path: &Value, scope: &dyn Scope) -> Result<String, String> {
     let source = text(path);
     let path = StatePath::parse(&source).map_err(|error| format!("{source}: {error}"))?;
@@ -78,10 +78,10 @@ fn state_path(path: &Value, scope: &dyn Scope) -> Result<String, String> {
 fn updates(template: &Template, scope: &dyn Scope) -> Result<Value, String> {
     let rendered = |template: &Template| template.render(scope).map_err(|error| error.to_string());
     let entries: Vec<(Value, Value)> = match template {
-        Template::Map(entries) => {
-            entries.iter().map(|(path, value)| Ok((path.literal().cloned().unwrap_or_default(), rendered(value)?))).collect::<Result<_, String>>()?
+        Template::Map(entries) => entries.iter().map(|(path, value)| Ok((path.source(), rendered(value)?))).collect::<Result<_, String>>()?,
+        Template::Literal(Value::Object(entries)) => {
+            entries.iter().map(|(path, value)| (Template::Literal(Value::from(path.as_str())).source(), value.clone())).collect()
         }
-        Template::Literal(Value::Object(entries)) => entries.iter().map(|(path, value)| (Value::from(path.as_str()), value.clone())).collect(),
         _ => return Err("a map of paths and values is needed".to_owned()),
     };
     let mut updates = Map::new();
