@@ -55,11 +55,7 @@ fn demo() -> Result<End> {
     say("etcd, kube-apiserver and kube-controller-manager on this machine (built once if they are not there yet) ...");
     // before anything listens for Ctrl-C: the long build ends by it like any program
     let plane = ControlPlane::start()?;
-    say(&format!(
-        "ready at {} after {:.1} s",
-        plane.url(),
-        plane.start_took().as_secs_f64()
-    ));
+    say(&format!("ready at {} after {:.1} s", plane.url(), plane.start_took().as_secs_f64()));
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?
@@ -91,7 +87,12 @@ async fn on_the_plane(plane: &ControlPlane, binary: &Path) -> Result<End> {
         Ok(End::Reached) if !exits_by_itself() => {
             let table = Table::start(Kubectl::of(plane))?;
             tokio::select! {
-                result = table.closed() => result.map(|()| End::Reached),
+                // the API server closes a watch after half an hour or more
+                result = table.closed() => {
+                    say("(the table ended: kubectl get operations --watch goes on)");
+                    interrupted.await;
+                    result.map(|()| End::Reached)
+                }
                 () = &mut interrupted => Ok(End::Reached),
             }
         }
@@ -152,13 +153,12 @@ async fn closing(kubectl: &Kubectl<'_>) -> Result<()> {
     for (command, why) in [
         ("kubectl get op -o wide", "what happened last to each, in words"),
         ("kubectl describe op release-shop", "every step, and what was undone"),
-        ("kubectl get configmap infra.state.health.json -o yaml", "what the health check wrote"),
+        (
+            "kubectl get configmap infra.state.health.json -o yaml",
+            "what the health check wrote",
+        ),
         ("kubectl get op check-control-plane -o jsonpath='{.status.report}'", "its report"),
         ("kubectl explain op.spec", "what an Operation may say"),
-        (
-            "kubectl create -f examples/operations/check-control-plane.yaml --dry-run=server",
-            "what the API server thinks of one",
-        ),
         (
             "kubectl delete op check-control-plane && kubectl apply -f examples/operations/check-control-plane.yaml",
             "run it again: a finished Operation never does by itself",

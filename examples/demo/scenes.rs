@@ -96,14 +96,18 @@ async fn rollback(kubectl: &Kubectl<'_>, table: &Table) -> Result<()> {
     let undone = r#"jsonpath={range .status.rollback[*]}{.path}: {.phase}{"\n"}{end}"#;
     kubectl.run(&["get", "operation", "release-shop", "-o", undone]).await?;
     let data = r"jsonpath={.data.deployments\.json}";
-    kubectl
-        .run(&["get", "configmap", "infra.state.deployments.json", "-o", data])
-        .await
+    kubectl.run(&["get", "configmap", "infra.state.deployments.json", "-o", data]).await
 }
 
 async fn priorities(kubectl: &Kubectl<'_>, table: &Table) -> Result<()> {
     title("3. Five in a queue that runs one at a time: higher priority first");
-    let order = ["renew-certificates", "back-up-orders", "compact-database", "prune-images", "rotate-logs"];
+    let order = [
+        "renew-certificates",
+        "back-up-orders",
+        "compact-database",
+        "prune-images",
+        "rotate-logs",
+    ];
     apply(kubectl, "priorities.yaml").await?;
     say("The queue is suspended, so that all five wait. Once they do, it is opened:");
     for name in order {
@@ -111,7 +115,14 @@ async fn priorities(kubectl: &Kubectl<'_>, table: &Table) -> Result<()> {
         let wait = ["wait", "--for=jsonpath={.status.phase}=Queued", &operation, "--timeout=60s"];
         kubectl.ask(&wait).await?;
     }
-    let open = ["patch", "operationqueue", "nightly", "--type=merge", "--patch", r#"{"spec":{"suspend":false}}"#];
+    let open = [
+        "patch",
+        "operationqueue",
+        "nightly",
+        "--type=merge",
+        "--patch",
+        r#"{"spec":{"suspend":false}}"#,
+    ];
     kubectl.run(&open).await?;
     let ended = ends(table, &order, "Succeeded").await?;
     if ended != order {
@@ -125,7 +136,12 @@ async fn cancel(kubectl: &Kubectl<'_>, table: &Table) -> Result<()> {
     title("4. A maintenance window that is cancelled while it runs");
     apply(kubectl, "maintenance-window.yaml").await?;
     let name = "maintenance-window";
-    let holds = ["wait", "--for=jsonpath={.status.currentStep}=hold", "operation/maintenance-window", "--timeout=60s"];
+    let holds = [
+        "wait",
+        "--for=jsonpath={.status.currentStep}=hold",
+        "operation/maintenance-window",
+        "--timeout=60s",
+    ];
     kubectl.run(&holds).await?;
     expect(&state(kubectl, "maintenance").await?, "/shop/closed", &json!(true))?;
     let cancel = ["patch", "operation", name, "--type=merge", "--patch", r#"{"spec":{"cancel":true}}"#];

@@ -43,7 +43,10 @@ impl<'plane> Kubectl<'plane> {
     /// A command that ends when it is dropped.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::from(self.plane.kubectl_command(self.plane.kubeconfig(), arguments));
-        command.current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null()).kill_on_drop(true);
+        command
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
         command
     }
 

@@ -36,7 +36,10 @@ impl Table {
         let mut command = kubectl.command(&ARGUMENTS);
         // Ctrl-C on the terminal is the demo's: it ends kubectl by its pid
         let mut child = command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
-        let output = child.stdout.take().ok_or_else(|| Failure::new("kubectl was started without a pipe"))?;
+        let output = child
+            .stdout
+            .take()
+            .ok_or_else(|| Failure::new("kubectl was started without a pipe"))?;
         let (sender, ended) = watch::channel(Vec::new());
         let task = tokio::spawn(async move {
             follow(output, &sender).await;
@@ -50,7 +53,8 @@ impl Table {
     /// # Errors
     /// When they have not in time, or kubectl ends.
     pub async fn ended(&self, names: &[&str]) -> Result<Vec<Ended>> {
-        let of_interest = |ended: &[Ended]| -> Vec<Ended> { ended.iter().filter(|(name, _)| names.contains(&name.as_str())).cloned().collect() };
+        let of_interest =
+            |ended: &[Ended]| -> Vec<Ended> { ended.iter().filter(|(name, _)| names.contains(&name.as_str())).cloned().collect() };
         let mut receiver = self.ended.clone();
         let all = timeout(PATIENCE, receiver.wait_for(|ended| of_interest(ended).len() == names.len())).await;
         match all {

@@ -64,7 +64,7 @@ pub struct Arguments {
 
 pub async fn run(arguments: Arguments) -> Exit {
     let format = if arguments.log_json { logging::Format::Json } else { logging::Format::Text };
-    if let Err(error) = logging::init(format, None) {
+    if let Err(error) = logging::init(format, std::env::var(logging::VARIABLE).ok().as_deref()) {
         return Exit::usage(&error.to_string());
     }
     match control(arguments).await {
