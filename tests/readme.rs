@@ -1,6 +1,6 @@
 //! What the documents say: every command in them is run, every example is what it is called, and every list is complete.
 
-#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod harness;
 
@@ -88,12 +88,8 @@ fn around(mark: &str, steps: &str) -> String {
         .split(',')
         .map(str::trim)
         .filter(|name| !name.is_empty());
-    let parameters: String = names.map(|name| format!("  {name}: [some]\n")).collect();
-    let parameters = if parameters.is_empty() {
-        String::new()
-    } else {
-        format!("parameters:\n{parameters}")
-    };
+    let parameters: Vec<_> = names.map(|name| format!("{name}: [some]")).collect();
+    let parameters = format!("parameters: {{{}}}\n", parameters.join(", "));
     format!("operation: {{name: example, type: maintain}}\n{parameters}steps:\n{steps}")
 }
 
@@ -151,13 +147,13 @@ async fn every_command_runs_and_ends_as_the_documents_say() -> Result<()> {
     let plane = ControlPlane::start()?;
     let mut controller = Setup::of(&plane, PROGRAM).start()?;
     controller.ready(SOON).await?;
-    let place = tempfile::tempdir()?;
-    copy_project(place.path(), &plane)?;
+    let folder = tempfile::tempdir()?;
+    copy_project(folder.path(), &plane)?;
     for command in all_blocks().iter().filter(|block| block.language == "sh").flat_map(commands) {
         if NOT_RUN.iter().any(|(line, _)| *line == command.line) {
             continue;
         }
-        let output = shell(&plane, place.path(), &command.line).output()?;
+        let output = shell(&plane, folder.path(), &command.line).output()?;
         let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
         assert_eq!(
             output.status.code(),
@@ -184,10 +180,10 @@ async fn every_command_runs_and_ends_as_the_documents_say() -> Result<()> {
 }
 
 /// What the commands need, in a folder of its own; the addresses of the registry are those of servers that run here.
-fn copy_project(place: &Path, plane: &ControlPlane) -> Result<()> {
+fn copy_project(folder: &Path, plane: &ControlPlane) -> Result<()> {
     for path in ["examples", "config", "crds"].into_iter().flat_map(files) {
-        let target = place.join(&path);
-        fs::create_dir_all(target.parent().unwrap_or(place))?;
+        let target = folder.join(&path);
+        fs::create_dir_all(target.parent().unwrap_or(folder))?;
         fs::copy(Path::new(ROOT).join(&path), target)?;
     }
     let mut registry = read("examples/services.yml");
@@ -200,11 +196,11 @@ fn copy_project(place: &Path, plane: &ControlPlane) -> Result<()> {
         assert!(registry.contains(address), "the registry has no {address}");
         registry = registry.replace(address, &format!("host: 127.0.0.1, port: {port}"));
     }
-    Ok(fs::write(place.join("examples/services.yml"), registry)?)
+    Ok(fs::write(folder.join("examples/services.yml"), registry)?)
 }
 
 /// A shell as a reader's: kubectl, the program, and the right cluster.
-fn shell(plane: &ControlPlane, place: &Path, line: &str) -> Command {
+fn shell(plane: &ControlPlane, folder: &Path, line: &str) -> Command {
     let folders = [Path::new(PROGRAM), plane.kubectl_program()]
         .into_iter()
         .filter_map(Path::parent)
@@ -214,10 +210,10 @@ fn shell(plane: &ControlPlane, place: &Path, line: &str) -> Command {
     let mut command = Command::new("sh");
     command
         .args(["-euc", line])
-        .current_dir(place)
+        .current_dir(folder)
         .env("PATH", path)
         .env("KUBECONFIG", plane.kubeconfig());
-    command.env("KUBECACHEDIR", place.join("kubectl-cache"));
+    command.env("KUBECACHEDIR", folder.join("kubectl-cache"));
     for name in ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"] {
         command.env_remove(name);
     }

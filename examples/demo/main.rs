@@ -85,7 +85,7 @@ async fn on_the_plane(plane: &ControlPlane, binary: &Path) -> Result<End> {
     };
     let result = match result {
         Ok(End::Reached) if !exits_by_itself() => {
-            let table = Table::start(Kubectl::of(plane))?;
+            let table = Table::start(&Kubectl::of(plane))?;
             tokio::select! {
                 // the API server closes a watch after half an hour or more
                 result = table.closed() => {
@@ -96,7 +96,7 @@ async fn on_the_plane(plane: &ControlPlane, binary: &Path) -> Result<End> {
                 () = &mut interrupted => Ok(End::Reached),
             }
         }
-        other => other.map_err(|failure| with_log(failure, controller.as_ref())),
+        other => other.map_err(|failure| with_log(&failure, controller.as_ref())),
     };
     say("\nstopping the controller and the control plane");
     if let Some(controller) = &mut controller {
@@ -134,7 +134,7 @@ async fn show(plane: &ControlPlane, binary: &Path, controller: &mut Option<Contr
 
     kubectl.echo(&table::ARGUMENTS);
     say("(its lines appear below, as things happen)");
-    let table = Table::start(kubectl.clone())?;
+    let table = Table::start(&kubectl)?;
     scenes::play(&kubectl, &table, &scenes::Endpoints::of(plane, controller)?).await?;
     drop(table);
     closing(&kubectl).await
@@ -179,7 +179,7 @@ async fn stop(controller: &mut Controller) {
     }
 }
 
-fn with_log(failure: Failure, controller: Option<&Controller>) -> Failure {
+fn with_log(failure: &Failure, controller: Option<&Controller>) -> Failure {
     let log = controller.and_then(|controller| controller.log().ok()).unwrap_or_default();
     let lines: Vec<_> = log.lines().collect();
     let tail = lines.get(lines.len().saturating_sub(30)..).unwrap_or_default();

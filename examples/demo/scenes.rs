@@ -29,11 +29,12 @@ impl Endpoints {
             ("controller-manager", format!("{}/healthz", servers.url(Server::ControllerManager))),
             ("thermostat", format!("{}/readyz", controller.health_url())),
         ];
-        let mut text = "services:\n".to_owned();
-        for (name, url) in &services {
-            text += &format!("  {name}: {{health_check: {{method: http, url: \"{url}\"}}}}\n");
-        }
-        text += &format!("groups:\n  control-plane: [{}]\n", services.map(|(name, _)| name).join(", "));
+        let entry = |(name, url): &(&str, String)| format!("  {name}: {{health_check: {{method: http, url: \"{url}\"}}}}");
+        let text = format!(
+            "services:\n{}\ngroups:\n  control-plane: [{}]\n",
+            services.each_ref().map(entry).join("\n"),
+            services.map(|(name, _)| name).join(", ")
+        );
         let registry = plane.directory().join("services.yml");
         std::fs::write(&registry, &text)?;
         Ok(Self { registry, text })

@@ -30,7 +30,6 @@ fn bold(text: &str) -> String {
 }
 
 /// kubectl as the administrator, in the folder of the project.
-#[derive(Clone)]
 pub struct Kubectl<'plane> {
     plane: &'plane ControlPlane,
 }

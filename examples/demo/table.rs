@@ -32,7 +32,7 @@ pub struct Table {
 impl Table {
     /// # Errors
     /// When kubectl cannot be started.
-    pub fn start(kubectl: Kubectl<'_>) -> Result<Self> {
+    pub fn start(kubectl: &Kubectl<'_>) -> Result<Self> {
         let mut command = kubectl.command(&ARGUMENTS);
         // Ctrl-C on the terminal is the demo's: it ends kubectl by its pid
         let mut child = command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;

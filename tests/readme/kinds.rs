@@ -78,7 +78,10 @@ fn kind(schema: &JSONSchemaProps) -> String {
     }
     match (schema.type_.as_deref(), item(schema)) {
         (Some("array"), Some(item)) => format!("list of {}", kind(item)),
-        (Some(name), _) => name.to_owned(),
+        (Some(name), _) => match (schema.minimum, schema.maximum) {
+            (Some(least), Some(most)) => format!("{name}, {least} to {most}"),
+            _ => name.to_owned(),
+        },
         (None, _) => "any".to_owned(),
     }
 }
