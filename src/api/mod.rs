@@ -42,16 +42,24 @@ pub const INLINE_LIMIT: usize = 200 * 1024;
 /// The definitions of all kinds, as `crds/` holds them: file name and definition.
 #[must_use]
 pub fn definitions() -> Vec<(&'static str, CustomResourceDefinition)> {
-    [("operations", Operation::crd()), ("operationqueues", OperationQueue::crd())].map(|(name, crd)| (name, finished(crd))).into()
+    [("operations", Operation::crd()), ("operationqueues", OperationQueue::crd())]
+        .map(|(name, crd)| (name, finished(crd)))
+        .into()
 }
 
 /// `status` starts as `{observedGeneration: -1}`: kstatus calls an object without a status Current, so that whoever waits
 /// for one would go on too early.
 fn finished(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
     for version in &mut crd.spec.versions {
-        let Some(root) = version.schema.as_mut().and_then(|s| s.open_api_v3_schema.as_mut()) else { continue };
+        let Some(root) = version.schema.as_mut().and_then(|s| s.open_api_v3_schema.as_mut()) else {
+            continue;
+        };
         if let Some(status) = root.properties.as_mut().and_then(|p| p.get_mut("status")) {
-            *status = JSONSchemaProps { default: Some(JSON(serde_json::json!({"observedGeneration": -1}))), nullable: None, ..status.clone() };
+            *status = JSONSchemaProps {
+                default: Some(JSON(serde_json::json!({"observedGeneration": -1}))),
+                nullable: None,
+                ..status.clone()
+            };
         }
         join_lines(root);
     }
@@ -63,7 +71,11 @@ fn join_lines(schema: &mut JSONSchemaProps) {
     if let Some(description) = &mut schema.description {
         *description = description.replace('\n', " ");
     }
-    schema.properties.iter_mut().flat_map(|properties| properties.values_mut()).for_each(join_lines);
+    schema
+        .properties
+        .iter_mut()
+        .flat_map(|properties| properties.values_mut())
+        .for_each(join_lines);
     if let Some(JSONSchemaPropsOrArray::Schema(item)) = &mut schema.items {
         join_lines(item);
     }

@@ -1,5 +1,8 @@
 //! The kind `Operation`: one run of a runbook.
 
+#![expect(clippy::duplicated_attributes, reason = "every printed column names its own type and priority")]
+#![expect(clippy::struct_field_names, reason = "the names are those of the API")]
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -26,10 +29,30 @@ pub const JOURNAL_VERSION: i32 = 1;
     derive = "PartialEq",
     doc = "One run of a runbook: checked, queued, carried out step by step, and undone where it fails.",
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase", description = "Where it stands"),
-    printcolumn(name = "Progress", type_ = "string", json_path = ".status.progress", description = "Steps ended of steps in all"),
-    printcolumn(name = "Step", type_ = "string", json_path = ".status.currentStep", description = "The step that runs"),
-    printcolumn(name = "Queue position", type_ = "integer", json_path = ".status.queue.position", description = "1 is next"),
-    printcolumn(name = "Priority", type_ = "integer", json_path = ".spec.priority", description = "Higher is sooner"),
+    printcolumn(
+        name = "Progress",
+        type_ = "string",
+        json_path = ".status.progress",
+        description = "Steps ended of steps in all"
+    ),
+    printcolumn(
+        name = "Step",
+        type_ = "string",
+        json_path = ".status.currentStep",
+        description = "The step that runs"
+    ),
+    printcolumn(
+        name = "Queue position",
+        type_ = "integer",
+        json_path = ".status.queue.position",
+        description = "1 is next"
+    ),
+    printcolumn(
+        name = "Priority",
+        type_ = "integer",
+        json_path = ".spec.priority",
+        description = "Higher is sooner"
+    ),
     printcolumn(
         name = "Ready",
         type_ = "string",
@@ -37,10 +60,34 @@ pub const JOURNAL_VERSION: i32 = 1;
         description = "True once it succeeded"
     ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    printcolumn(name = "Runbook", type_ = "string", json_path = ".status.runbook.name", priority = 1, description = "The runbook's name"),
-    printcolumn(name = "Queue", type_ = "string", json_path = ".spec.queue", priority = 1, description = "The queue it goes through"),
-    printcolumn(name = "Duration", type_ = "string", json_path = ".status.duration", priority = 1, description = "How long it ran"),
-    printcolumn(name = "Message", type_ = "string", json_path = ".status.message", priority = 1, description = "What happened last")
+    printcolumn(
+        name = "Runbook",
+        type_ = "string",
+        json_path = ".status.runbook.name",
+        priority = 1,
+        description = "The runbook's name"
+    ),
+    printcolumn(
+        name = "Queue",
+        type_ = "string",
+        json_path = ".spec.queue",
+        priority = 1,
+        description = "The queue it goes through"
+    ),
+    printcolumn(
+        name = "Duration",
+        type_ = "string",
+        json_path = ".status.duration",
+        priority = 1,
+        description = "How long it ran"
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = ".status.message",
+        priority = 1,
+        description = "What happened last"
+    )
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(

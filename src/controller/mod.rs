@@ -32,13 +32,22 @@ pub struct Context {
 impl Context {
     /// Tells of an object that our types cannot read; it stops nothing else.
     pub fn unreadable(&self, kind: &'static str, metadata: &ObjectMeta, message: &str) {
-        let (namespace, name) = (metadata.namespace.clone().unwrap_or_default(), metadata.name.clone().unwrap_or_default());
+        let (namespace, name) = (
+            metadata.namespace.clone().unwrap_or_default(),
+            metadata.name.clone().unwrap_or_default(),
+        );
         tracing::warn!(kind, namespace, name, "cannot be read and is left alone: {message}");
     }
 
     /// A recorder of Kubernetes Events in our name.
     #[must_use]
     pub fn recorder(client: &Client, identity: &str) -> Recorder {
-        Recorder::new(client.clone(), Reporter { controller: "thermostat".to_owned(), instance: Some(identity.to_owned()) })
+        Recorder::new(
+            client.clone(),
+            Reporter {
+                controller: "thermostat".to_owned(),
+                instance: Some(identity.to_owned()),
+            },
+        )
     }
 }

@@ -101,13 +101,21 @@ impl StatusSink {
             let pause = match self.judge(refused, status).await {
                 Verdict::Over(fenced) => return Err(fenced),
                 Verdict::Invalid(message) if invalid >= INVALID_TRIES => {
-                    tracing::error!(namespace = self.namespace, name = self.name, "the API server refuses the status: {message}");
+                    tracing::error!(
+                        namespace = self.namespace,
+                        name = self.name,
+                        "the API server refuses the status: {message}"
+                    );
                     return Err(Fenced(format!("the API server refuses the status: {message}")));
                 }
                 Verdict::Invalid(message) | Verdict::Again(message) => {
                     invalid += 1;
-                    tracing::debug!(namespace = self.namespace, name = self.name, "failed to write the status, trying again: {message}");
-                    backoff.next()
+                    tracing::debug!(
+                        namespace = self.namespace,
+                        name = self.name,
+                        "failed to write the status, trying again: {message}"
+                    );
+                    backoff.pause()
                 }
             };
             tokio::time::sleep(pause).await;
@@ -144,7 +152,10 @@ impl StatusSink {
             self.expect(runner);
             Verdict::Again("the answer was lost".to_owned())
         } else {
-            let by = runner.map_or_else(|| "nobody".to_owned(), |runner| format!("{} (epoch {})", runner.identity, runner.epoch));
+            let by = runner.map_or_else(
+                || "nobody".to_owned(),
+                |runner| format!("{} (epoch {})", runner.identity, runner.epoch),
+            );
             Verdict::Over(Fenced(format!("{}/{} is run by {by}", self.namespace, self.name)))
         }
     }
@@ -161,9 +172,13 @@ impl StatusSink {
             match self.write_journal(data).await {
                 Ok(()) => return Ok(()),
                 Err(kube::Error::Api(answer)) if answer.code == 404 => return Err(self.gone()),
-                Err(error) => tracing::warn!(namespace = self.namespace, name = self.name, "failed to write the journal, trying again: {error}"),
+                Err(error) => tracing::warn!(
+                    namespace = self.namespace,
+                    name = self.name,
+                    "failed to write the journal, trying again: {error}"
+                ),
             }
-            tokio::time::sleep(backoff.next()).await;
+            tokio::time::sleep(backoff.pause()).await;
         }
     }
 
@@ -190,7 +205,11 @@ impl StatusSink {
             owner_references: Some(vec![owner]),
             ..ObjectMeta::default()
         };
-        let secret = Secret { metadata, string_data: Some(data), ..Secret::default() };
+        let secret = Secret {
+            metadata,
+            string_data: Some(data),
+            ..Secret::default()
+        };
         api.create(&PostParams::default(), &secret).await.map(drop)
     }
 
@@ -205,10 +224,14 @@ impl StatusSink {
         };
         let data = [
             (DOCUMENT, document),
-            (PARAMETERS, serde_json::to_string(&inputs.parameters).map_err(kube::Error::SerdeError)?),
+            (
+                PARAMETERS,
+                serde_json::to_string(&inputs.parameters).map_err(kube::Error::SerdeError)?,
+            ),
             (SECRETS, serde_json::to_string(&inputs.secrets).map_err(kube::Error::SerdeError)?),
         ];
-        self.write_journal(data.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()).await?;
+        self.write_journal(data.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+            .await?;
         Ok(journal_name(&self.uid))
     }
 }
@@ -254,7 +277,11 @@ pub async fn thaw(client: &Client, namespace: &str, journal: &str) -> Result<Fro
         }),
         _ => None,
     };
-    let originals = text(ORIGINALS).map(|text| serde_json::from_str(&text)).transpose().map_err(kube::Error::SerdeError)?.unwrap_or_default();
+    let originals = text(ORIGINALS)
+        .map(|text| serde_json::from_str(&text))
+        .transpose()
+        .map_err(kube::Error::SerdeError)?
+        .unwrap_or_default();
     Ok(Frozen { inputs, originals })
 }
 
@@ -267,7 +294,13 @@ pub async fn set_finalizer(api: &Api<Operation>, name: &str, uid: &str, wanted: 
     let gone = || Fenced(format!("{name} is gone"));
     loop {
         let result = async {
-            let Some(live) = api.get_metadata_opt(name).await?.filter(|live| live.metadata.uid.as_deref() == Some(uid)) else { return Ok(None) };
+            let Some(live) = api
+                .get_metadata_opt(name)
+                .await?
+                .filter(|live| live.metadata.uid.as_deref() == Some(uid))
+            else {
+                return Ok(None);
+            };
             let before = live.metadata.finalizers.unwrap_or_default();
             if before.iter().any(|finalizer| finalizer == FINALIZER) == wanted {
                 return Ok(Some(()));
@@ -277,7 +310,9 @@ pub async fn set_finalizer(api: &Api<Operation>, name: &str, uid: &str, wanted: 
                 after.push(FINALIZER.to_owned());
             }
             let patch = json!({"metadata": {"uid": uid, "resourceVersion": live.metadata.resource_version, "finalizers": after}});
-            api.patch_metadata(name, &PatchParams::default(), &Patch::Merge(patch)).await.map(|_| Some(()))
+            api.patch_metadata(name, &PatchParams::default(), &Patch::Merge(patch))
+                .await
+                .map(|_| Some(()))
         };
         match tokio::time::timeout(TIMEOUT, result).await {
             Ok(Ok(Some(()))) => return Ok(()),
@@ -286,6 +321,6 @@ pub async fn set_finalizer(api: &Api<Operation>, name: &str, uid: &str, wanted: 
             Ok(Err(error)) => tracing::debug!(name, "failed to write the finalizer, trying again: {error}"),
             Err(_) => tracing::debug!(name, "failed to write the finalizer, trying again: no answer"),
         }
-        tokio::time::sleep(backoff.next()).await;
+        tokio::time::sleep(backoff.pause()).await;
     }
 }

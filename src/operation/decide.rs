@@ -126,11 +126,20 @@ impl Run {
     /// A run at its start, or where the record says it stands.
     #[must_use]
     pub fn new(beginning: Beginning, record: Record) -> Self {
-        let Beginning { runbook, identity, parameters, timeout, redactor } = beginning;
+        let Beginning {
+            runbook,
+            identity,
+            parameters,
+            timeout,
+            redactor,
+        } = beginning;
         Self {
             runbook,
             identity,
-            layer: Layer { variables: parameters, ..Layer::default() },
+            layer: Layer {
+                variables: parameters,
+                ..Layer::default()
+            },
             live: HashSet::new(),
             ends: HashMap::new(),
             recorder: Recorder::new(redactor, record.originals),
@@ -170,8 +179,20 @@ impl Run {
         let template = self.runbook.results.save_to.as_ref()?;
         let layers = [&self.layer];
         let failure = self.cause.as_ref().map(|cause| &cause.failure);
-        let view = View { layers: &layers, identity: &self.identity, now, attempt: 1, failure, result: None };
-        Some(template.render(&view).map(|path| crate::runbook::substitute::text(&path)).map_err(|error| format!("results.save_to: {error}")))
+        let view = View {
+            layers: &layers,
+            identity: &self.identity,
+            now,
+            attempt: 1,
+            failure,
+            result: None,
+        };
+        Some(
+            template
+                .render(&view)
+                .map(|path| crate::runbook::substitute::text(&path))
+                .map_err(|error| format!("results.save_to: {error}")),
+        )
     }
 
     /// Why it does not come to its good end, if that is known already.
@@ -239,7 +260,11 @@ impl Run {
             _ if self.cause.is_some() => None,
             Standing::Failed { failure, interrupted } => {
                 let reason = if interrupted { Reason::Interrupted } else { Reason::StepFailed };
-                Some(Cause { phase: Phase::Failed, reason, failure })
+                Some(Cause {
+                    phase: Phase::Failed,
+                    reason,
+                    failure,
+                })
             }
             _ if observed.cancel => Some(self.cancelled()),
             _ if left.is_none() => Some(self.timed_out()),
@@ -259,13 +284,27 @@ impl Run {
     }
 
     fn cancelled(&self) -> Cause {
-        let failure = Failure { step: self.current_step(), message: "was cancelled".to_owned() };
-        Cause { phase: Phase::Cancelled, reason: Reason::Cancelled, failure }
+        let failure = Failure {
+            step: self.current_step(),
+            message: "was cancelled".to_owned(),
+        };
+        Cause {
+            phase: Phase::Cancelled,
+            reason: Reason::Cancelled,
+            failure,
+        }
     }
 
     fn timed_out(&self) -> Cause {
         let message = format!("spec.timeout of {} is over", crate::api::Duration(self.timeout));
-        Cause { phase: Phase::Failed, reason: Reason::TimedOut, failure: Failure { step: self.current_step(), message } }
+        Cause {
+            phase: Phase::Failed,
+            reason: Reason::TimedOut,
+            failure: Failure {
+                step: self.current_step(),
+                message,
+            },
+        }
     }
 
     fn advance_steps(&mut self, hold: bool, now: Timestamp, decision: &mut Decision) -> Standing {
@@ -312,7 +351,15 @@ impl Run {
         let started = self.rollback_started_at.unwrap_or(now);
         let left = self.timeout.checked_sub(elapsed(started, now));
         let mut cursor = Cursor::new("rollback".to_owned());
-        let standing = self.advance_list(&mut cursor, &runbook.rollback.on_failure, extent.includes(), List::Rollback, left.is_none(), now, decision);
+        let standing = self.advance_list(
+            &mut cursor,
+            &runbook.rollback.on_failure,
+            extent.includes(),
+            List::Rollback,
+            left.is_none(),
+            now,
+            decision,
+        );
         match (standing, left) {
             (Standing::Waiting, Some(left)) => wake(decision, now, left),
             (Standing::Waiting, None) => {
@@ -333,7 +380,14 @@ impl Run {
     fn finish(&mut self, now: Timestamp) {
         let failure = self.cause.as_ref().map(|cause| &cause.failure);
         let layers = [&self.layer];
-        let view = View { layers: &layers, identity: &self.identity, now, attempt: 1, failure, result: None };
+        let view = View {
+            layers: &layers,
+            identity: &self.identity,
+            now,
+            attempt: 1,
+            failure,
+            result: None,
+        };
         if self.cause.is_none() {
             for (name, expression) in &self.runbook.outputs {
                 match expression.evaluate(&view) {
@@ -342,7 +396,11 @@ impl Run {
                     }
                     Err(error) => {
                         let message = format!("outputs.{name}: {error}");
-                        self.cause = Some(Cause { phase: Phase::Failed, reason: Reason::StepFailed, failure: Failure { step: None, message } });
+                        self.cause = Some(Cause {
+                            phase: Phase::Failed,
+                            reason: Reason::StepFailed,
+                            failure: Failure { step: None, message },
+                        });
                         self.stage = Stage::Stopping;
                         return;
                     }
@@ -350,7 +408,10 @@ impl Run {
             }
         }
         if let Some(report) = &self.runbook.results.report {
-            let text = report.render(&view).map_or_else(|error| format!("results.report_format: {error}"), |value| crate::runbook::substitute::text(&value));
+            let text = report.render(&view).map_or_else(
+                |error| format!("results.report_format: {error}"),
+                |value| crate::runbook::substitute::text(&value),
+            );
             self.report = Some(self.recorder.text(&text));
         }
         self.notifying_since = Some(now);
@@ -439,13 +500,21 @@ impl Run {
 
     fn outcome(&self) -> Outcome {
         match &self.cause {
-            None => Outcome { phase: Phase::Succeeded, reason: Reason::Succeeded, message: "every step came to its end".to_owned() },
+            None => Outcome {
+                phase: Phase::Succeeded,
+                reason: Reason::Succeeded,
+                message: "every step came to its end".to_owned(),
+            },
             Some(cause) => {
                 let message = match &cause.failure.step {
                     Some(step) => format!("{step}: {}", cause.failure.message),
                     None => cause.failure.message.clone(),
                 };
-                Outcome { phase: cause.phase, reason: cause.reason, message: self.recorder.text(&message) }
+                Outcome {
+                    phase: cause.phase,
+                    reason: cause.reason,
+                    message: self.recorder.text(&message),
+                }
             }
         }
     }
@@ -453,8 +522,16 @@ impl Run {
     /// The path of the step that runs, the innermost of them.
     #[must_use]
     pub fn current_step(&self) -> Option<String> {
-        let records = if matches!(self.stage, Stage::Rollback(_)) { &self.rollback } else { &self.steps };
-        records.values().rev().find(|record| !record.phase.is_final()).map(|record| record.path.clone())
+        let records = if matches!(self.stage, Stage::Rollback(_)) {
+            &self.rollback
+        } else {
+            &self.steps
+        };
+        records
+            .values()
+            .rev()
+            .find(|record| !record.phase.is_final())
+            .map(|record| record.path.clone())
     }
 }
 
@@ -470,7 +547,9 @@ fn elapsed(since: Timestamp, now: Timestamp) -> Duration {
 }
 
 fn wake(decision: &mut Decision, now: Timestamp, after: Duration) {
-    let at = now.saturating_add(SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX)).unwrap_or(Timestamp::MAX);
+    let at = now
+        .saturating_add(SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX))
+        .unwrap_or(Timestamp::MAX);
     decision.wake = Some(decision.wake.map_or(at, |wake| wake.min(at)));
 }
 
@@ -486,7 +565,17 @@ fn put_end(records: &mut Records, recorder: &Recorder, path: &str, end: End, now
     let Some(record) = records.get_mut(path) else { return };
     match end {
         End::Stopped => walk::stop(record, now),
-        End::Done(answer) => walk::close(record, now, crate::api::operation::StepPhase::Succeeded, answer.message.map(|m| recorder.text(&m))),
-        End::Failed(fault) => walk::close(record, now, crate::api::operation::StepPhase::Failed, Some(recorder.text(&fault.message))),
+        End::Done(answer) => walk::close(
+            record,
+            now,
+            crate::api::operation::StepPhase::Succeeded,
+            answer.message.map(|m| recorder.text(&m)),
+        ),
+        End::Failed(fault) => walk::close(
+            record,
+            now,
+            crate::api::operation::StepPhase::Failed,
+            Some(recorder.text(&fault.message)),
+        ),
     }
 }

@@ -48,7 +48,13 @@ pub struct Shared {
 impl Shared {
     #[must_use]
     pub fn new(context: Context, library: Library, http: HttpClient, slots: Slots) -> Arc<Self> {
-        Arc::new(Self { context, library, http, slots, documents: Mutex::default() })
+        Arc::new(Self {
+            context,
+            library,
+            http,
+            slots,
+            documents: Mutex::default(),
+        })
     }
 
     /// The state documents of a namespace: one for all its Operations, so that their changes join.
@@ -87,7 +93,12 @@ impl Watched for Operation {
 /// Looks after all Operations until the watch ends.
 pub async fn run(shared: Arc<Shared>) {
     let mut changes = watching::<Operation>(&shared.context);
-    let mut operations = Operations { shared, entries: HashMap::new(), tasks: JoinSet::new(), keys: HashMap::new() };
+    let mut operations = Operations {
+        shared,
+        entries: HashMap::new(),
+        tasks: JoinSet::new(),
+        keys: HashMap::new(),
+    };
     loop {
         tokio::select! {
             change = changes.recv() => match change {
@@ -151,7 +162,9 @@ impl Operations {
     /// A task came to its end; what it left unfinished is looked after anew.
     fn ended(&mut self, task: Id) {
         let Some(key) = self.keys.remove(&task) else { return };
-        let Some(entry) = self.entries.get(&key).filter(|entry| entry.latest.is_closed()) else { return };
+        let Some(entry) = self.entries.get(&key).filter(|entry| entry.latest.is_closed()) else {
+            return;
+        };
         let Latest { operation, deleted } = entry.latest.borrow().clone();
         if deleted || operation.is_finished() {
             self.shared.slots.unfinished().remove(&entry.uid);
@@ -166,5 +179,10 @@ fn delete(shared: &Shared, entry: &Entry) {
 }
 
 fn has_finalizer(operation: &Operation) -> bool {
-    operation.metadata.finalizers.iter().flatten().any(|finalizer| finalizer == FINALIZER)
+    operation
+        .metadata
+        .finalizers
+        .iter()
+        .flatten()
+        .any(|finalizer| finalizer == FINALIZER)
 }

@@ -61,7 +61,11 @@ impl Recorder {
     #[must_use]
     pub fn new(redactor: Redactor, originals: BTreeMap<String, Original>) -> Self {
         let written = originals.len();
-        Self { redactor, originals, written }
+        Self {
+            redactor,
+            originals,
+            written,
+        }
     }
 
     /// Text as it may be shown.
@@ -79,13 +83,23 @@ impl Recorder {
 
     /// Puts an ending on record; what has to be masked is kept apart.
     pub fn record(&mut self, record: &mut StepStatus, ending: Ending) {
-        let Ending { mut output, mut variables, message, mut registry_entry, .. } = ending;
+        let Ending {
+            mut output,
+            mut variables,
+            message,
+            mut registry_entry,
+            ..
+        } = ending;
         if let Value::String(text) = &mut output
             && text.len() > LONGEST_TEXT
         {
             *text = cut(text, LONGEST_TEXT);
         }
-        let original = Original { output: output.clone(), variables: variables.clone(), registry_entry: registry_entry.clone() };
+        let original = Original {
+            output: output.clone(),
+            variables: variables.clone(),
+            registry_entry: registry_entry.clone(),
+        };
         let mut masked = self.redactor.mask_value(&mut output);
         for value in variables.values_mut().chain(&mut registry_entry) {
             masked |= self.redactor.mask_value(value);

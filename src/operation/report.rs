@@ -6,12 +6,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::decide::{Outcome, Run};
 use super::record::cut;
 use super::scope::Failure;
-use crate::api::operation::{
-    FailureStatus, JOURNAL_VERSION, OperationStatus, Phase, QueuePlace, RunbookIdentity, StepPhase, StepStatus,
-};
+use crate::api::operation::{FailureStatus, JOURNAL_VERSION, OperationStatus, Phase, QueuePlace, RunbookIdentity, StepPhase, StepStatus};
 use crate::api::{Duration, Reason};
 use crate::controller::condition::{Health, conditions};
 use crate::runbook::Runbook;
+use crate::runbook::step::Body;
 
 /// The longest message of a status or condition, in bytes.
 const LONGEST_MESSAGE: usize = 4096;
@@ -28,7 +27,14 @@ pub const fn health(phase: Phase) -> Health {
 
 /// A status in another phase, with its conditions.
 #[must_use]
-pub fn in_phase(base: &OperationStatus, phase: Phase, reason: Reason, message: &str, generation: Option<i64>, now: Timestamp) -> OperationStatus {
+pub fn in_phase(
+    base: &OperationStatus,
+    phase: Phase,
+    reason: Reason,
+    message: &str,
+    generation: Option<i64>,
+    now: Timestamp,
+) -> OperationStatus {
     let message = cut(message, LONGEST_MESSAGE);
     OperationStatus {
         observed_generation: generation,
@@ -43,11 +49,17 @@ pub fn in_phase(base: &OperationStatus, phase: Phase, reason: Reason, message: &
 #[must_use]
 pub fn queued(base: &OperationStatus, place: QueuePlace, suspended: bool, generation: Option<i64>, now: Timestamp) -> OperationStatus {
     let (reason, message) = match (suspended, place.position) {
-        (true, _) => (Reason::Suspended, "is suspended; set spec.suspend to false to let it be admitted".to_owned()),
+        (true, _) => (
+            Reason::Suspended,
+            "is suspended; set spec.suspend to false to let it be admitted".to_owned(),
+        ),
         (_, Some(position)) => (Reason::Queued, format!("waits for a slot, {position} in its queue")),
         _ => (Reason::Queued, "waits for a slot of its queue".to_owned()),
     };
-    OperationStatus { queue: Some(place), ..in_phase(base, Phase::Queued, reason, &message, generation, now) }
+    OperationStatus {
+        queue: Some(place),
+        ..in_phase(base, Phase::Queued, reason, &message, generation, now)
+    }
 }
 
 /// The status of an Operation that ended.
@@ -65,13 +77,19 @@ pub fn ended(base: &OperationStatus, outcome: &Outcome, generation: Option<i64>,
 }
 
 fn whole_seconds(from: Timestamp, to: Timestamp) -> Duration {
-    Duration(std::time::Duration::from_millis(u64::try_from(to.duration_since(from).as_millis()).unwrap_or(0)))
+    Duration(std::time::Duration::from_millis(
+        u64::try_from(to.duration_since(from).as_millis()).unwrap_or(0),
+    ))
 }
 
 /// Which runbook it is, as the status names it.
 #[must_use]
 pub fn identity(runbook: &Runbook) -> RunbookIdentity {
-    RunbookIdentity { name: runbook.name.clone(), kind: runbook.kind.clone(), digest: runbook.digest.clone() }
+    RunbookIdentity {
+        name: runbook.name.clone(),
+        kind: runbook.kind.clone(),
+        digest: runbook.digest.clone(),
+    }
 }
 
 /// The status of a run as it stands.
@@ -82,7 +100,10 @@ pub fn running(base: &OperationStatus, run: &Run, generation: Option<i64>, suspe
     let cause = run.cause();
     let (reason, message) = match (phase, cause) {
         (Phase::RollingBack, Some(cause)) => (Reason::RollingBack, explain(&cause.failure)),
-        _ if suspended => (Reason::Suspended, "is suspended between two steps; set spec.suspend to false to let it go on".to_owned()),
+        _ if suspended => (
+            Reason::Suspended,
+            "is suspended between two steps; set spec.suspend to false to let it go on".to_owned(),
+        ),
         _ => (Reason::Running, doing(run, current.as_deref())),
     };
     let message = run.recorder().text(&message);
@@ -97,7 +118,10 @@ pub fn running(base: &OperationStatus, run: &Run, generation: Option<i64>, suspe
         report: run.report.clone(),
         runbook: Some(identity(run.runbook())),
         reason: cause.map(|cause| cause.reason.to_string()),
-        failure: cause.map(|cause| FailureStatus { step: cause.failure.step.clone(), message: run.recorder().text(&cause.failure.message) }),
+        failure: cause.map(|cause| FailureStatus {
+            step: cause.failure.step.clone(),
+            message: run.recorder().text(&cause.failure.message),
+        }),
         journal_version: Some(JOURNAL_VERSION),
         ..in_phase(base, phase, reason, &message, generation, now)
     }
@@ -114,7 +138,12 @@ fn explain(failure: &Failure) -> String {
 fn doing(run: &Run, current: Option<&str>) -> String {
     let record: Option<&StepStatus> = current.and_then(|path| run.steps.get(path));
     match record {
-        Some(StepStatus { phase: StepPhase::Retrying, path, message: Some(message), .. }) => format!("{path}: {message}; will be tried again"),
+        Some(StepStatus {
+            phase: StepPhase::Retrying,
+            path,
+            message: Some(message),
+            ..
+        }) => format!("{path}: {message}; will be tried again"),
         Some(record) => format!("runs {}", record.path),
         None => "runs".to_owned(),
     }
@@ -135,12 +164,12 @@ pub fn dry_run(runbook: &Runbook) -> Vec<StepStatus> {
                 ..StepStatus::default()
             });
             match &step.body {
-                crate::runbook::step::Body::Branches { then, otherwise, .. } => {
+                Body::Branches { then, otherwise, .. } => {
                     list(&path, then, out);
                     list(&format!("{path}/else"), otherwise, out);
                 }
-                crate::runbook::step::Body::Each { steps, .. } => list(&format!("{path}[#]"), steps, out),
-                _ => {}
+                Body::Each { steps, .. } => list(&format!("{path}[#]"), steps, out),
+                Body::None => {}
             }
         }
     }
@@ -151,11 +180,22 @@ pub fn dry_run(runbook: &Runbook) -> Vec<StepStatus> {
 
 /// What a step would do, in the runbook's own words.
 fn would(step: &crate::runbook::Step) -> String {
-    let fields: Vec<_> = step.fields.iter().map(|(name, template)| format!("{name}: {}", crate::runbook::substitute::text(&template.source()))).collect();
-    let when = step.when.as_ref().map(|when| format!(" when {}", when.source())).unwrap_or_default();
+    let fields: Vec<_> = step
+        .fields
+        .iter()
+        .map(|(name, template)| format!("{name}: {}", crate::runbook::substitute::text(&template.source())))
+        .collect();
+    let when = step
+        .when
+        .as_ref()
+        .map(|when| format!(" when {}", when.source()))
+        .unwrap_or_default();
     match &step.body {
-        crate::runbook::step::Body::Branches { condition, .. } => format!("would choose by {}{when}", condition.source()),
-        crate::runbook::step::Body::Each { items, variable, .. } => format!("would run its steps for each {variable} of {}{when}", crate::runbook::substitute::text(&items.source())),
-        _ => format!("would run{when} with {}", fields.join(", ")),
+        Body::Branches { condition, .. } => format!("would choose by {}{when}", condition.source()),
+        Body::Each { items, variable, .. } => format!(
+            "would run its steps for each {variable} of {}{when}",
+            crate::runbook::substitute::text(&items.source())
+        ),
+        Body::None => format!("would run{when} with {}", fields.join(", ")),
     }
 }

@@ -31,7 +31,9 @@ impl Pacing {
     /// A field that does not evaluate, or is no number or duration.
     pub fn of(step: &Step, scope: &dyn Scope) -> Result<Self, String> {
         let value = |name: &str, template: &Option<crate::runbook::Template>| -> Result<Value, String> {
-            template.as_ref().map_or(Ok(Value::Null), |template| template.render(scope).map_err(|error| format!("{name}: {error}")))
+            template.as_ref().map_or(Ok(Value::Null), |template| {
+                template.render(scope).map_err(|error| format!("{name}: {error}"))
+            })
         };
         let span = |name: &str, value: &Value| match value {
             Value::Null => Ok(None),
@@ -57,7 +59,9 @@ impl Pacing {
                 pause.mul_f64(0.8 + 0.4 * fraction(seed, attempt))
             }
         };
-        ended.saturating_add(SignedDuration::try_from(pause).unwrap_or(SignedDuration::MAX)).unwrap_or(Timestamp::MAX)
+        ended
+            .saturating_add(SignedDuration::try_from(pause).unwrap_or(SignedDuration::MAX))
+            .unwrap_or(Timestamp::MAX)
     }
 }
 
@@ -89,6 +93,11 @@ fn default_timeout(step: &Step) -> Option<Duration> {
 
 /// A number in [0, 1) that is always the same for the same seed and attempt.
 fn fraction(seed: &str, attempt: i32) -> f64 {
-    let hash = seed.bytes().chain(attempt.to_le_bytes()).fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    let hash = seed
+        .bytes()
+        .chain(attempt.to_le_bytes())
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
     f64::from(u32::try_from(hash >> 32).unwrap_or(0)) / f64::from(u32::MAX)
 }

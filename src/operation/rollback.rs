@@ -15,7 +15,11 @@ impl Extent {
     /// The extent of a rollback; `touched` says whether a step with an effect outside has started.
     #[must_use]
     pub const fn of(runbook: &Runbook, touched: bool) -> Self {
-        if runbook.rollback.enabled && touched { Self::Whole } else { Self::Release }
+        if runbook.rollback.enabled && touched {
+            Self::Whole
+        } else {
+            Self::Release
+        }
     }
 
     /// Which step types take part.

@@ -31,8 +31,14 @@ pub fn operation(operation: &Operation, inputs: &Inputs) -> Result<Beginning, Re
     };
     let runbook = runbook.map_err(|problems| Refusal(problems.to_string()))?;
     let parameters = parameter::bind(&runbook.parameters, &inputs.parameters).map_err(|problems| Refusal(problems.to_string()))?;
-    let declared = runbook.parameters.iter().filter(|(_, parameter)| parameter.secret).filter_map(|(name, _)| Some((name, parameters.get(name)?)));
-    let secrets = declared.filter_map(|(name, value)| Some((name.clone(), secret_text(value)?))).chain(inputs.secrets.clone());
+    let declared = runbook
+        .parameters
+        .iter()
+        .filter(|(_, parameter)| parameter.secret)
+        .filter_map(|(name, _)| Some((name, parameters.get(name)?)));
+    let secrets = declared
+        .filter_map(|(name, value)| Some((name.clone(), secret_text(value)?)))
+        .chain(inputs.secrets.clone());
     let metadata = &operation.metadata;
     let identity = Identity {
         operation_name: metadata.name.clone().unwrap_or_default(),
@@ -41,7 +47,13 @@ pub fn operation(operation: &Operation, inputs: &Inputs) -> Result<Beginning, Re
         runbook_name: runbook.name.clone(),
     };
     let redactor = Redactor::new(secrets).map_err(|error| Refusal(error.to_string()))?;
-    Ok(Beginning { runbook: Arc::new(runbook), identity, parameters, timeout: operation.spec.timeout.0, redactor })
+    Ok(Beginning {
+        runbook: Arc::new(runbook),
+        identity,
+        parameters,
+        timeout: operation.spec.timeout.0,
+        redactor,
+    })
 }
 
 /// The text by which a secret value would be recognised.
@@ -56,7 +68,9 @@ fn secret_text(value: &Value) -> Option<String> {
 fn inline(value: &Value) -> Result<Result<Runbook, crate::runbook::Diagnostics>, Refusal> {
     let length = serde_json::to_string(value).map_or(0, |text| text.len());
     if length > INLINE_LIMIT {
-        let message = format!("spec.runbook.inline: {length} bytes are more than {INLINE_LIMIT}; put the document into a ConfigMap and name it in configMapKeyRef");
+        let message = format!(
+            "spec.runbook.inline: {length} bytes are more than {INLINE_LIMIT}; put the document into a ConfigMap and name it in configMapKeyRef"
+        );
         return Err(Refusal(message));
     }
     Ok(Runbook::from_json(value))
@@ -73,7 +87,10 @@ fn unavailable(operation: &Operation) -> Vec<String> {
         ("spec.concurrency", spec.concurrency.is_some()),
         ("spec.retryOf", spec.retry_of.is_some()),
         ("spec.ttlSecondsAfterFinished", spec.ttl_seconds_after_finished.is_some()),
-        ("spec.serviceAccountName", spec.service_account_name.as_ref().is_some_and(|name| !name.is_empty())),
+        (
+            "spec.serviceAccountName",
+            spec.service_account_name.as_ref().is_some_and(|name| !name.is_empty()),
+        ),
     ]
     .into_iter()
     .filter(|(_, used)| *used)

@@ -79,7 +79,10 @@ pub enum Standing {
     Done,
     /// A step with `exit` ran.
     Exited,
-    Failed { failure: Failure, interrupted: bool },
+    Failed {
+        failure: Failure,
+        interrupted: bool,
+    },
 }
 
 /// What one call of a walk is given and gives.
@@ -184,22 +187,39 @@ impl Cursor {
         if self.inside.is_none() {
             match enter(step, path, outer, own, context) {
                 Ok(Some(inside)) => self.inside = Some(inside),
-                Ok(None) => return context.records.get(path).map_or(StepStanding::Waiting, |record| settle(step, record, own)),
+                Ok(None) => {
+                    return context
+                        .records
+                        .get(path)
+                        .map_or(StepStanding::Waiting, |record| settle(step, record, own));
+                }
                 Err(message) => {
-                    end(step, path, Err(Fault { message, permanent: true, ..Fault::default() }), context);
+                    end(
+                        step,
+                        path,
+                        Err(Fault {
+                            message,
+                            permanent: true,
+                            ..Fault::default()
+                        }),
+                        context,
+                    );
                     return settle_recorded(step, path, own, context);
                 }
             }
         }
         let result = match (&step.body, &mut self.inside) {
-            (Body::Branches { then, otherwise: other, .. }, Some(Inside::Branch { otherwise, cursor })) => {
-                match cursor.advance(if *otherwise { other } else { then }, outer, own, context) {
-                    Standing::Waiting => return StepStanding::Waiting,
-                    Standing::Exited => Ok(None),
-                    Standing::Done => Ok(Some(json!(if *otherwise { "else" } else { "then" }))),
-                    Standing::Failed { failure, interrupted } => Err((failure, interrupted)),
-                }
-            }
+            (
+                Body::Branches {
+                    then, otherwise: other, ..
+                },
+                Some(Inside::Branch { otherwise, cursor }),
+            ) => match cursor.advance(if *otherwise { other } else { then }, outer, own, context) {
+                Standing::Waiting => return StepStanding::Waiting,
+                Standing::Exited => Ok(None),
+                Standing::Done => Ok(Some(json!(if *otherwise { "else" } else { "then" }))),
+                Standing::Failed { failure, interrupted } => Err((failure, interrupted)),
+            },
             (Body::Each { variable, steps, .. }, Some(Inside::Each(each))) => {
                 let mut layers = outer.to_vec();
                 layers.push(own);
@@ -225,7 +245,14 @@ pub fn path(prefix: &str, index: usize, step: &Step) -> String {
 }
 
 fn view<'a>(layers: &'a [&'a Layer], attempt: i32, context: &'a Context<'_>) -> View<'a> {
-    View { layers, identity: context.identity, now: context.now, attempt, failure: context.failure, result: None }
+    View {
+        layers,
+        identity: context.identity,
+        now: context.now,
+        attempt,
+        failure: context.failure,
+        result: None,
+    }
 }
 
 fn with<'a>(outer: &[&'a Layer], own: &'a Layer) -> Vec<&'a Layer> {
@@ -235,7 +262,10 @@ fn with<'a>(outer: &[&'a Layer], own: &'a Layer) -> Vec<&'a Layer> {
 /// Begins a conditional or a foreach, or takes it up again; `None` where it came to its end before it began.
 fn enter(step: &Step, path: &str, outer: &[&Layer], own: &Layer, context: &mut Context<'_>) -> Result<Option<Inside>, String> {
     let layers = with(outer, own);
-    let known = context.records.get(path).map(|record| (record.phase, record.variables.get("branch").cloned()));
+    let known = context
+        .records
+        .get(path)
+        .map(|record| (record.phase, record.variables.get("branch").cloned()));
     if known.is_none() {
         if context.hold {
             return Ok(None);
@@ -255,9 +285,20 @@ fn enter(step: &Step, path: &str, outer: &[&Layer], own: &Layer, context: &mut C
                 None => !condition.holds(&scope).map_err(|error| format!("condition: {error}"))?,
             };
             let branch = json!(if otherwise { "else" } else { "then" });
-            (Inside::Branch { otherwise, cursor: Box::new(Cursor::new(path.to_owned())) }, Map::from_iter([("branch".to_owned(), branch)]))
+            (
+                Inside::Branch {
+                    otherwise,
+                    cursor: Box::new(Cursor::new(path.to_owned())),
+                },
+                Map::from_iter([("branch".to_owned(), branch)]),
+            )
         }
-        Body::Each { items, parallel, max_concurrent, .. } => {
+        Body::Each {
+            items,
+            parallel,
+            max_concurrent,
+            ..
+        } => {
             let items = match items.render(&scope).map_err(|error| format!("items: {error}"))? {
                 Value::Array(items) if items.len() <= MOST_ITEMS => items,
                 Value::Array(items) => return Err(format!("items: {} items are more than {MOST_ITEMS}; split the list", items.len())),
@@ -266,12 +307,25 @@ fn enter(step: &Step, path: &str, outer: &[&Layer], own: &Layer, context: &mut C
             };
             let limit = concurrency(parallel.as_ref(), max_concurrent.as_ref(), &scope)?;
             let results = vec![Value::Null; items.len()];
-            (Inside::Each(Each { items, next: 0, limit, active: BTreeMap::new(), results, failed: None }), Map::new())
+            (
+                Inside::Each(Each {
+                    items,
+                    next: 0,
+                    limit,
+                    active: BTreeMap::new(),
+                    results,
+                    failed: None,
+                }),
+                Map::new(),
+            )
         }
         Body::None => return Ok(None),
     };
     if !context.records.contains_key(path) {
-        let record = StepStatus { variables, ..begun(step, path, 1, context.now) };
+        let record = StepStatus {
+            variables,
+            ..begun(step, path, 1, context.now)
+        };
         context.records.insert(path.to_owned(), record);
     }
     Ok(Some(inside))
@@ -279,7 +333,9 @@ fn enter(step: &Step, path: &str, outer: &[&Layer], own: &Layer, context: &mut C
 
 fn concurrency(parallel: Option<&Template>, most: Option<&Template>, scope: &View<'_>) -> Result<usize, String> {
     let render = |name: &str, template: Option<&Template>| {
-        template.map_or(Ok(Value::Null), |template| template.render(scope).map_err(|error| format!("{name}: {error}")))
+        template.map_or(Ok(Value::Null), |template| {
+            template.render(scope).map_err(|error| format!("{name}: {error}"))
+        })
     };
     match render("parallel", parallel)? {
         Value::Null | Value::Bool(false) => return Ok(1),
@@ -297,7 +353,13 @@ fn concurrency(parallel: Option<&Template>, most: Option<&Template>, scope: &Vie
 }
 
 /// Puts the end of a conditional or foreach on record.
-fn leave(step: &Step, path: &str, result: Result<Option<Value>, (Failure, bool)>, own: &mut Layer, context: &mut Context<'_>) -> StepStanding {
+fn leave(
+    step: &Step,
+    path: &str,
+    result: Result<Option<Value>, (Failure, bool)>,
+    own: &mut Layer,
+    context: &mut Context<'_>,
+) -> StepStanding {
     let exited = matches!(result, Ok(None));
     if let (Body::Each { .. }, Ok(Some(Value::Array(results)))) = (&step.body, &result) {
         own.last_foreach = Some(results.clone());
@@ -305,10 +367,20 @@ fn leave(step: &Step, path: &str, result: Result<Option<Value>, (Failure, bool)>
     let (inner, result) = match result {
         Ok(output) => {
             let output = output.unwrap_or(Value::Null);
-            (None, Ok(Answer { output: if step.output.is_some() { output } else { Value::Null }, ..Answer::default() }))
+            (
+                None,
+                Ok(Answer {
+                    output: if step.output.is_some() { output } else { Value::Null },
+                    ..Answer::default()
+                }),
+            )
         }
         Err((failure, interrupted)) => {
-            let fault = Fault { message: failure.message.clone(), permanent: true, ..Fault::default() };
+            let fault = Fault {
+                message: failure.message.clone(),
+                permanent: true,
+                ..Fault::default()
+            };
             (Some((failure, interrupted)), Err(fault))
         }
     };
@@ -320,7 +392,10 @@ fn leave(step: &Step, path: &str, result: Result<Option<Value>, (Failure, bool)>
     }
     match (settle_recorded(step, path, own, context), inner) {
         (StepStanding::Failed { .. }, Some((failure, interrupted))) => StepStanding::Failed { failure, interrupted },
-        (_, Some((failure, true))) => StepStanding::Failed { failure, interrupted: true },
+        (_, Some((failure, true))) => StepStanding::Failed {
+            failure,
+            interrupted: true,
+        },
         (standing, _) => standing,
     }
 }
@@ -339,14 +414,16 @@ impl Each {
             let ended: Vec<usize> = self
                 .active
                 .iter_mut()
-                .filter_map(|(&number, item)| match item.cursor.advance(steps, outer, &mut item.layer, context) {
-                    Standing::Waiting => None,
-                    Standing::Done | Standing::Exited => Some(number),
-                    Standing::Failed { failure, interrupted } => {
-                        self.failed.get_or_insert((failure, interrupted));
-                        Some(number)
-                    }
-                })
+                .filter_map(
+                    |(&number, item)| match item.cursor.advance(steps, outer, &mut item.layer, context) {
+                        Standing::Waiting => None,
+                        Standing::Done | Standing::Exited => Some(number),
+                        Standing::Failed { failure, interrupted } => {
+                            self.failed.get_or_insert((failure, interrupted));
+                            Some(number)
+                        }
+                    },
+                )
                 .collect();
             for number in ended {
                 if let (Some(item), Some(result)) = (self.active.remove(&number), self.results.get_mut(number)) {
@@ -354,21 +431,38 @@ impl Each {
                 }
             }
             let room = self.limit.saturating_sub(self.active.len());
-            let more = if self.failed.is_some() { 0 } else { room.min(self.items.len() - self.next) };
+            let more = if self.failed.is_some() {
+                0
+            } else {
+                room.min(self.items.len() - self.next)
+            };
             if more == 0 {
                 break;
             }
             for number in self.next..self.next + more {
                 let value = self.items.get(number).cloned().unwrap_or(Value::Null);
-                let layer = Layer { variables: Map::from_iter([(variable.to_owned(), value)]), ..Layer::default() };
-                self.active.insert(number, Item { cursor: Cursor::new(format!("{path}[#{number}]")), layer });
+                let layer = Layer {
+                    variables: Map::from_iter([(variable.to_owned(), value)]),
+                    ..Layer::default()
+                };
+                self.active.insert(
+                    number,
+                    Item {
+                        cursor: Cursor::new(format!("{path}[#{number}]")),
+                        layer,
+                    },
+                );
             }
             self.next += more;
         }
         if !self.active.is_empty() {
             return None;
         }
-        Some(self.failed.take().map_or_else(|| Ok(Value::Array(std::mem::take(&mut self.results))), Err))
+        Some(
+            self.failed
+                .take()
+                .map_or_else(|| Ok(Value::Array(std::mem::take(&mut self.results))), Err),
+        )
     }
 }
 
@@ -384,7 +478,9 @@ fn item_result(layer: Layer) -> Value {
 }
 
 fn is_wanted(step: &Step, scope: &View<'_>) -> Result<bool, String> {
-    step.when.as_ref().map_or(Ok(true), |when: &Expression| when.holds(scope).map_err(|error| format!("when: {error}")))
+    step.when.as_ref().map_or(Ok(true), |when: &Expression| {
+        when.holds(scope).map_err(|error| format!("when: {error}"))
+    })
 }
 
 fn begun(step: &Step, path: &str, attempt: i32, now: Timestamp) -> StepStatus {
@@ -401,18 +497,29 @@ fn begun(step: &Step, path: &str, attempt: i32, now: Timestamp) -> StepStatus {
 
 fn skip(step: &Step, path: &str, context: &mut Context<'_>) {
     let message = step.when.as_ref().map(|when| format!("when {} does not hold", when.source()));
-    let record = StepStatus { phase: StepPhase::Skipped, attempt: None, finished_at: Some(Time(context.now)), message, ..begun(step, path, 1, context.now) };
+    let record = StepStatus {
+        phase: StepPhase::Skipped,
+        attempt: None,
+        finished_at: Some(Time(context.now)),
+        message,
+        ..begun(step, path, 1, context.now)
+    };
     context.records.insert(path.to_owned(), record);
 }
 
 /// A step that acts.
 fn leaf(step: &Step, path: &str, outer: &[&Layer], own: &mut Layer, context: &mut Context<'_>) -> StepStanding {
     if context.live.contains(path) {
-        let Some(ended) = context.ends.remove(path) else { return StepStanding::Waiting };
+        let Some(ended) = context.ends.remove(path) else {
+            return StepStanding::Waiting;
+        };
         context.live.remove(path);
         attempt_ended(step, path, ended, &with(outer, own), context);
     }
-    let (phase, attempt) = context.records.get(path).map_or((None, 1), |record| (Some(record.phase), record.attempt.unwrap_or(1)));
+    let (phase, attempt) = context
+        .records
+        .get(path)
+        .map_or((None, 1), |record| (Some(record.phase), record.attempt.unwrap_or(1)));
     *context.touched |= step.has_outside_effect() && phase.is_some_and(|phase| phase != StepPhase::Skipped);
     let attempt = match phase {
         Some(StepPhase::Running) => match interrupted(step, path, context) {
@@ -436,7 +543,16 @@ fn leaf(step: &Step, path: &str, outer: &[&Layer], own: &mut Layer, context: &mu
         Ok(None) if context.records.get(path).is_some_and(|record| record.phase.is_final()) => settle_recorded(step, path, own, context),
         Ok(None) => StepStanding::Waiting,
         Err(message) => {
-            end(step, path, Err(Fault { message, permanent: true, ..Fault::default() }), context);
+            end(
+                step,
+                path,
+                Err(Fault {
+                    message,
+                    permanent: true,
+                    ..Fault::default()
+                }),
+                context,
+            );
             settle_recorded(step, path, own, context)
         }
     }
@@ -447,13 +563,20 @@ fn interrupted(step: &Step, path: &str, context: &mut Context<'_>) -> Option<Ste
     if step.idempotent || step.is_repeatable() {
         return None;
     }
-    let message = "was running when its controller ended, and must not run twice; find out what it did before you start a new run".to_owned();
+    let message =
+        "was running when its controller ended, and must not run twice; find out what it did before you start a new run".to_owned();
     if let Some(record) = context.records.get_mut(path) {
         record.phase = StepPhase::Interrupted;
         record.finished_at = Some(Time(context.now));
         record.message = Some(message.clone());
     }
-    Some(StepStanding::Failed { failure: Failure { step: Some(path.to_owned()), message }, interrupted: true })
+    Some(StepStanding::Failed {
+        failure: Failure {
+            step: Some(path.to_owned()),
+            message,
+        },
+        interrupted: true,
+    })
 }
 
 /// The next attempt, if one is due; the record says that it runs.
@@ -473,17 +596,29 @@ fn start(step: &Step, path: &str, attempt: i32, layers: &[&Layer], context: &mut
             return Ok(None);
         }
     }
-    let started = known.and_then(|record| record.started_at.clone()).map_or(context.now, |time| time.0);
+    let started = known
+        .and_then(|record| record.started_at.clone())
+        .map_or(context.now, |time| time.0);
     let input = prepare::input(step, path, started, &scope)?;
     let timeout = match (&step.until, pacing.timeout) {
         (Some(_), Some(all)) => Some(remaining(all, started, context.now)),
         (_, timeout) => timeout,
     };
-    let record = context.records.entry(path.to_owned()).or_insert_with(|| begun(step, path, attempt, started));
+    let record = context
+        .records
+        .entry(path.to_owned())
+        .or_insert_with(|| begun(step, path, attempt, started));
     record.phase = StepPhase::Running;
     record.attempt = Some(attempt);
     record.finished_at = None;
-    Ok(Some(Start { path: path.to_owned(), kind: step.kind, input, timeout, repeatable: step.idempotent || step.is_repeatable(), outside_effect: step.has_outside_effect() }))
+    Ok(Some(Start {
+        path: path.to_owned(),
+        kind: step.kind,
+        input,
+        timeout,
+        repeatable: step.idempotent || step.is_repeatable(),
+        outside_effect: step.has_outside_effect(),
+    }))
 }
 
 fn remaining(all: Duration, started: Timestamp, now: Timestamp) -> Duration {
@@ -516,7 +651,16 @@ fn attempt_ended(step: &Step, path: &str, ended: End, layers: &[&Layer], context
                 record.message = Some(message);
             }
         }
-        Err(message) => end(step, path, Err(Fault { message, permanent: true, ..Fault::default() }), context),
+        Err(message) => end(
+            step,
+            path,
+            Err(Fault {
+                message,
+                permanent: true,
+                ..Fault::default()
+            }),
+            context,
+        ),
     }
 }
 
@@ -550,7 +694,10 @@ fn verdict(
     };
     let why = match &result {
         Ok(answer) => {
-            let scope = View { result: Some(&answer.output), ..*scope };
+            let scope = View {
+                result: Some(&answer.output),
+                ..*scope
+            };
             if until.holds(&scope).map_err(|error| format!("until: {error}"))? {
                 return Ok(Verdict::Ends(Box::new(result)));
             }
@@ -560,16 +707,24 @@ fn verdict(
         Err(fault) => fault.message.clone(),
     };
     let record = context.records.get(path);
-    let started = record.and_then(|record| record.started_at.as_ref()).map_or(context.now, |time| time.0);
+    let started = record
+        .and_then(|record| record.started_at.as_ref())
+        .map_or(context.now, |time| time.0);
     let next = pacing.due(attempt, context.now, path);
-    let over = pacing.timeout.is_some_and(|all| next.duration_since(started) >= SignedDuration::try_from(all).unwrap_or(SignedDuration::MAX));
+    let over = pacing
+        .timeout
+        .is_some_and(|all| next.duration_since(started) >= SignedDuration::try_from(all).unwrap_or(SignedDuration::MAX));
     if over {
         let message = format!("{why}, and the timeout is over (attempt {attempt})");
         let output = match result {
             Ok(answer) => answer.output,
             Err(fault) => fault.output,
         };
-        return Ok(Verdict::Ends(Box::new(Err(Fault { message, output, permanent: true }))));
+        return Ok(Verdict::Ends(Box::new(Err(Fault {
+            message,
+            output,
+            permanent: true,
+        }))));
     }
     Ok(Verdict::TriedAgain(format!("{why} (attempt {attempt})")))
 }
@@ -616,7 +771,8 @@ fn settle(step: &Step, record: &StepStatus, own: &mut Layer) -> StepStanding {
     if let Some(name) = &step.name {
         let error = if succeeded { Value::Null } else { json!(record.message) };
         let status = if succeeded { "success" } else { "failed" };
-        own.steps.insert(name.clone(), json!({"status": status, "output": output, "error": error}));
+        own.steps
+            .insert(name.clone(), json!({"status": status, "output": output, "error": error}));
     }
     if !matches!(step.kind, StepType::Conditional) {
         own.variables.extend(record.variables.clone());
@@ -637,7 +793,10 @@ fn settle(step: &Step, record: &StepStatus, own: &mut Layer) -> StepStanding {
             }
         }
         phase => StepStanding::Failed {
-            failure: Failure { step: Some(record.path.clone()), message: record.message.clone().unwrap_or_default() },
+            failure: Failure {
+                step: Some(record.path.clone()),
+                message: record.message.clone().unwrap_or_default(),
+            },
             interrupted: phase == StepPhase::Interrupted,
         },
     }

@@ -43,6 +43,7 @@ fn bounded(key: Key, write: impl Future<Output = Result<Written, kube::Error>> +
 }
 
 /// Replaces the status of the object that was read, and nothing newer.
+#[must_use]
 pub fn replace_status(client: Client, key: Key, read: &OperationQueue, status: OperationQueueStatus) -> BoxFuture<'static, (Key, Written)> {
     let mut object = read.clone();
     object.status = Some(status);
@@ -52,9 +53,10 @@ pub fn replace_status(client: Client, key: Key, read: &OperationQueue, status: O
     bounded(key, async move {
         match api.replace_status(&name, &PostParams::default(), &object).await {
             Ok(object) => Ok(Written::Replaced(Arc::new(object))),
-            Err(kube::Error::Api(status)) if status.code == 409 => {
-                Ok(api.get_opt(&name).await?.map_or(Written::Gone, |object| Written::Stale(Arc::new(object))))
-            }
+            Err(kube::Error::Api(status)) if status.code == 409 => Ok(api
+                .get_opt(&name)
+                .await?
+                .map_or(Written::Gone, |object| Written::Stale(Arc::new(object)))),
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(Written::Gone),
             Err(error) => Err(error),
         }
@@ -62,23 +64,33 @@ pub fn replace_status(client: Client, key: Key, read: &OperationQueue, status: O
 }
 
 /// Creates the queue `default`.
+#[must_use]
 pub fn create_default(client: Client, key: Key) -> BoxFuture<'static, (Key, Written)> {
     let name = key.name.clone();
     let api: Api<OperationQueue> = Api::namespaced(client, &key.namespace);
-    let metadata = ObjectMeta { name: Some(name.clone()), ..ObjectMeta::default() };
-    let object = OperationQueue { metadata, spec: OperationQueueSpec::default(), status: None };
+    let metadata = ObjectMeta {
+        name: Some(name.clone()),
+        ..ObjectMeta::default()
+    };
+    let object = OperationQueue {
+        metadata,
+        spec: OperationQueueSpec::default(),
+        status: None,
+    };
     bounded(key, async move {
         match api.create(&PostParams::default(), &object).await {
             Ok(object) => Ok(Written::Stale(Arc::new(object))),
-            Err(kube::Error::Api(status)) if status.code == 409 => {
-                Ok(api.get_opt(&name).await?.map_or(Written::Gone, |object| Written::Stale(Arc::new(object))))
-            }
+            Err(kube::Error::Api(status)) if status.code == 409 => Ok(api
+                .get_opt(&name)
+                .await?
+                .map_or(Written::Gone, |object| Written::Stale(Arc::new(object)))),
             Err(error) => Err(error),
         }
     })
 }
 
 /// Who runs in a queue, by a live list of its namespace.
+#[must_use]
 pub fn fill(client: Client, key: Key) -> BoxFuture<'static, (Key, Written)> {
     let queue = key.name.clone();
     let api: Api<Operation> = Api::namespaced(client, &key.namespace);
@@ -87,7 +99,12 @@ pub fn fill(client: Client, key: Key) -> BoxFuture<'static, (Key, Written)> {
         let mut parameters = ListParams::default().limit(PAGE);
         loop {
             let page = api.list(&parameters).await?;
-            running.extend(page.items.iter().filter(|operation| operation.spec.queue == queue && is_running(operation)).map(slot));
+            running.extend(
+                page.items
+                    .iter()
+                    .filter(|operation| operation.spec.queue == queue && is_running(operation))
+                    .map(slot),
+            );
             match page.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => parameters = parameters.continue_token(&token),
                 None => return Ok(Written::Filled(running)),
@@ -101,5 +118,8 @@ fn is_running(operation: &Operation) -> bool {
 }
 
 fn slot(operation: &Operation) -> Slot {
-    Slot { name: operation.metadata.name.clone().unwrap_or_default(), uid: operation.metadata.uid.clone().unwrap_or_default() }
+    Slot {
+        name: operation.metadata.name.clone().unwrap_or_default(),
+        uid: operation.metadata.uid.clone().unwrap_or_default(),
+    }
 }

@@ -1,7 +1,7 @@
 //! Who gets the next slot. Pure: it borrows indexes that the watch keeps up to date, and reads only their heads.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use jiff::Timestamp;
 
@@ -13,7 +13,7 @@ type Order = (Reverse<i32>, Timestamp, String, String);
 /// Those who wait in one queue.
 #[derive(Debug, Clone, Default)]
 pub struct Index {
-    waiting: BTreeMap<Order, ()>,
+    waiting: BTreeSet<Order>,
     by_uid: HashMap<String, Order>,
 }
 
@@ -22,20 +22,22 @@ impl Index {
     pub fn insert(&mut self, uid: &str, name: &str, priority: i32, created: Timestamp) {
         self.remove(uid);
         let order = (Reverse(priority), created, name.to_owned(), uid.to_owned());
-        self.waiting.insert(order.clone(), ());
+        self.waiting.insert(order.clone());
         self.by_uid.insert(uid.to_owned(), order);
     }
 
     /// Gives one another priority, if it waits.
     pub fn reprioritize(&mut self, uid: &str, priority: i32) -> bool {
-        let Some((_, created, name, _)) = self.by_uid.get(uid).cloned() else { return false };
+        let Some((_, created, name, _)) = self.by_uid.get(uid).cloned() else {
+            return false;
+        };
         self.insert(uid, &name, priority, created);
         true
     }
 
     /// Removes one; whether it waited.
     pub fn remove(&mut self, uid: &str) -> bool {
-        self.by_uid.remove(uid).is_some_and(|order| self.waiting.remove(&order).is_some())
+        self.by_uid.remove(uid).is_some_and(|order| self.waiting.remove(&order))
     }
 
     #[must_use]
@@ -55,11 +57,14 @@ impl Index {
 
     /// Those who are next, in order.
     pub fn head(&self) -> impl Iterator<Item = Slot> + '_ {
-        self.waiting.keys().map(|(_, _, name, uid)| Slot { name: name.clone(), uid: uid.clone() })
+        self.waiting.iter().map(|(_, _, name, uid)| Slot {
+            name: name.clone(),
+            uid: uid.clone(),
+        })
     }
 
     fn first(&self, skip: usize) -> Option<&Order> {
-        self.waiting.keys().nth(skip)
+        self.waiting.iter().nth(skip)
     }
 }
 
@@ -82,10 +87,20 @@ pub struct Observed<'a, K> {
 pub fn admissions<K: Clone + Eq + std::hash::Hash>(queues: &[Observed<'_, K>], cap: usize) -> HashMap<K, usize> {
     let running: usize = queues.iter().map(|queue| queue.running).sum();
     let mut left = cap.saturating_sub(running);
-    let room = |queue: &Observed<'_, K>| if queue.suspended { 0 } else { queue.max_concurrent.saturating_sub(queue.running).min(queue.index.len()) };
+    let room = |queue: &Observed<'_, K>| {
+        if queue.suspended {
+            0
+        } else {
+            queue.max_concurrent.saturating_sub(queue.running).min(queue.index.len())
+        }
+    };
     let wanted: usize = queues.iter().map(room).sum();
     if wanted <= left {
-        return queues.iter().map(|queue| (queue.key.clone(), room(queue))).filter(|(_, count)| *count > 0).collect();
+        return queues
+            .iter()
+            .map(|queue| (queue.key.clone(), room(queue)))
+            .filter(|(_, count)| *count > 0)
+            .collect();
     }
     // the heads compete: a heap of one candidate per queue
     let mut admitted: HashMap<K, usize> = HashMap::new();
@@ -103,7 +118,7 @@ pub fn admissions<K: Clone + Eq + std::hash::Hash>(queues: &[Observed<'_, K>], c
         left -= 1;
         let count = admitted.entry(queue.key.clone()).or_insert(0);
         *count += 1;
-        let rest = iterators.entry(number).or_insert_with(|| queue.index.waiting.keys().skip(1));
+        let rest = iterators.entry(number).or_insert_with(|| queue.index.waiting.iter().skip(1));
         if *count < room(queue)
             && let Some(next) = rest.next()
         {
@@ -130,7 +145,13 @@ mod tests {
     }
 
     fn queue<'a>(key: &'a str, index: &'a Index, running: usize, max_concurrent: usize) -> Observed<'a, &'a str> {
-        Observed { key, index, running, max_concurrent, suspended: false }
+        Observed {
+            key,
+            index,
+            running,
+            max_concurrent,
+            suspended: false,
+        }
     }
 
     #[test]
@@ -164,7 +185,10 @@ mod tests {
     #[test]
     fn a_suspended_queue_admits_none() {
         let waiting = index(&[("a", 5, 1)]);
-        let queues = [Observed { suspended: true, ..queue("q", &waiting, 0, 3) }];
+        let queues = [Observed {
+            suspended: true,
+            ..queue("q", &waiting, 0, 3)
+        }];
         assert_eq!(admissions(&queues, 200), HashMap::new());
     }
 

@@ -16,7 +16,11 @@ pub fn status(queue: &OperationQueue, running: Vec<Slot>, index: &Index, admitte
     let previous = queue.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     let generation = queue.metadata.generation;
     let (health, reason, message) = if queue.spec.suspend {
-        (Health::Ready, Reason::Suspended, "is suspended: admits nothing new until spec.suspend is false")
+        (
+            Health::Ready,
+            Reason::Suspended,
+            "is suspended: admits nothing new until spec.suspend is false",
+        )
     } else {
         (Health::Ready, Reason::Admitting, "admits Operations")
     };
