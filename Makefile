@@ -27,6 +27,7 @@ test-crash: control-plane
 # What is generated from src/api and committed.
 generate:
 	cargo run --quiet --bin thermostat -- crds --output-dir crds
+	THERMOSTAT_UPDATE_DOCS=1 cargo test --quiet --test readme the_document_of_the_kinds
 
 lint:
 	cargo fmt --check

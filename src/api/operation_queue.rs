@@ -43,7 +43,7 @@ use serde::{Deserialize, Serialize};
 )]
 #[serde(rename_all = "camelCase")]
 pub struct OperationQueueSpec {
-    /// How many Operations of this queue may run at once.
+    /// How many Operations of this queue may run at once. Lowering it stops none that runs.
     #[schemars(range(min = 1, max = 1000))]
     #[serde(default = "default_max_concurrent")]
     pub max_concurrent: i32,

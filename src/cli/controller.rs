@@ -73,7 +73,7 @@ pub async fn run(arguments: Arguments) -> Exit {
     } else {
         logging::Format::Text
     };
-    if let Err(error) = logging::init(format, None) {
+    if let Err(error) = logging::init(format, std::env::var(logging::VARIABLE).ok().as_deref()) {
         return Exit::usage(&error.to_string());
     }
     match control(arguments).await {

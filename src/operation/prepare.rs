@@ -206,3 +206,51 @@ pub const fn kind_of(value: &Value) -> &'static str {
         Value::Object(_) => "a map",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+    use super::*;
+    use crate::operation::scope::{Identity, Layer};
+    use crate::runbook::Runbook;
+
+    /// The fields that the only step is given, with `service` being `a.b ${c}`.
+    fn fields(step: &str) -> Result<Map<String, Value>, String> {
+        let text = format!("operation: {{name: x, type: maintain}}\nparameters: {{service: some}}\nsteps:\n- {step}");
+        let runbook = Runbook::parse(&text).unwrap();
+        let layer = Layer {
+            variables: Map::from_iter([("service".to_owned(), json!("a.b ${c}"))]),
+            ..Layer::default()
+        };
+        let (layers, identity, now) = ([&layer], Identity::default(), Timestamp::UNIX_EPOCH);
+        let view = View {
+            layers: &layers,
+            identity: &identity,
+            now,
+            attempt: 1,
+            failure: None,
+            result: None,
+        };
+        input(&runbook.steps[0], "x", now, &view).map(|input| input.fields)
+    }
+
+    #[test]
+    fn a_value_in_a_state_path_is_one_segment_whatever_is_in_it() {
+        let check = fields("{type: state_check, file: x.json, path: '.${service}.version'}").unwrap();
+        assert_eq!(check["path"], json!(r#"."a.b $${c}".version"#));
+        let update = fields("{type: state_update, file: x.json, updates: {'.all.${service}': '${service}', .count: 1}}").unwrap();
+        assert_eq!(update["updates"], json!({r#".all."a.b $${c}""#: "a.b ${c}", ".count": 1}));
+    }
+
+    #[test]
+    fn a_state_path_without_values_is_kept_as_it_was_meant() {
+        let update = fields("{type: state_update, file: x.json, updates: {'.a.\"b.c\"': 1, '.$${d}': 2}}").unwrap();
+        assert_eq!(update["updates"], json!({r#".a."b.c""#: 1, ".$${d}": 2}));
+    }
+
+    #[test]
+    fn two_state_paths_that_become_the_same_are_an_error() {
+        let twice = fields("{type: state_update, file: x.json, updates: {'.${service}': 1, '.\"a.b $${c}\"': 2}}");
+        assert!(twice.unwrap_err().contains("is set twice"));
+    }
+}
