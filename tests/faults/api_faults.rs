@@ -122,7 +122,7 @@ fn troubles() -> Vec<(&'static str, Trouble)> {
             ),
         ),
         ("watches cut every 200 ms", Trouble::WatchesCut),
-        ("watches cut every 200 ms, every new one too old (410)", Trouble::WatchesTooOld),
+        ("watches cut, every new one too old (410)", Trouble::WatchesTooOld),
         ("everything answered 503", Trouble::Requests(vec![Rule::of(Fault::Status(503))])),
         ("every connection closed", Trouble::Requests(vec![Rule::of(Fault::HangUpBefore)])),
         ("the API server killed and started again", Trouble::ApiServerRestarts),

@@ -10,6 +10,9 @@ use crate::harness::{Failure, Result};
 /// The document whose sections are written anew, if set.
 const DOCUMENT: &str = "THERMOSTAT_RELIABILITY";
 
+/// Held while the document is written: tests run side by side.
+static WRITING: Mutex<()> = Mutex::new(());
+
 /// Prints what was measured. With [`DOCUMENT`] set, puts it into the section of that file that begins with
 /// `<!-- measured: SECTION -->` and ends with `<!-- end -->`.
 ///
@@ -18,8 +21,6 @@ const DOCUMENT: &str = "THERMOSTAT_RELIABILITY";
 pub fn tell(section: &str, measured: &str) -> Result<()> {
     eprintln!("{section}:\n{measured}");
     let Some(path) = env::var_os(DOCUMENT) else { return Ok(()) };
-    // Tests run side by side.
-    static WRITING: Mutex<()> = Mutex::new(());
     let _writing = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
     let text = fs::read_to_string(&path)?;
     let (begin, end) = (format!("<!-- measured: {section} -->\n"), "<!-- end -->");

@@ -28,7 +28,16 @@ async fn a_successor_goes_on_within_16_s_of_a_kill_and_2_s_of_a_termination() ->
     second.ready(READY).await?;
     let longer_than_the_test = Duration::from_mins(2)..Duration::from_mins(3);
     workload.create("lasting", 4, longer_than_the_test, &mut rng).await?;
-    runs_under(&history, &led_by_first, READY).await?;
+    // Where no kill can interrupt them.
+    eventually("all Operations wait", READY, async || {
+        let waiting = history
+            .lives()
+            .values()
+            .filter(|life| life.status.current_step.as_deref() == Some("wait"))
+            .count();
+        if waiting == 4 { Ok(()) } else { Err(format!("{waiting} do")) }
+    })
+    .await?;
 
     let killed = Instant::now();
     first.kill();
