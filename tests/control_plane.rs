@@ -40,10 +40,10 @@ fn the_programs_are_found_or_built() -> Result<()> {
 
 #[test]
 fn programs_are_built_by_one_of_those_who_ask_at_once_and_only_when_missing() -> Result<()> {
-    let (folder, built) = (tempfile::tempdir()?, AtomicUsize::new(0));
+    let (folder, builds) = (tempfile::tempdir()?, AtomicUsize::new(0));
     let place = folder.path().join("cache/key");
     let build = |partial: &Path| {
-        built.fetch_add(1, Ordering::SeqCst);
+        builds.fetch_add(1, Ordering::SeqCst);
         thread::sleep(Duration::from_millis(50));
         PROGRAMS.iter().try_for_each(|name| fs::write(partial.join(name), ""))?;
         Ok(())
@@ -56,7 +56,7 @@ fn programs_are_built_by_one_of_those_who_ask_at_once_and_only_when_missing() ->
     })
     .then_some(())
     .ok_or_else(|| Failure::new("someone did not get the programs"))?;
-    assert_eq!(built.load(Ordering::SeqCst), 1);
+    assert_eq!(builds.load(Ordering::SeqCst), 1);
     Ok(())
 }
 
@@ -139,8 +139,8 @@ async fn what_an_object_owns_is_collected_with_it() -> Result<()> {
         )
         .await?;
     let reference = json!({ "apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": owner.metadata.uid });
-    let owned = serde_json::from_value(json!({ "metadata": { "name": "owned", "ownerReferences": [reference] } }))?;
-    api.create(&PostParams::default(), &owned).await?;
+    let dependent = serde_json::from_value(json!({ "metadata": { "name": "owned", "ownerReferences": [reference] } }))?;
+    api.create(&PostParams::default(), &dependent).await?;
     api.delete("owner", &DeleteParams::default()).await?;
     eventually("the owned object is collected", SOON, async || match api.get_opt("owned").await {
         Ok(None) => Ok(()),
@@ -318,6 +318,8 @@ fn holds_a_control_plane_until_it_is_killed() -> Result<()> {
 
 #[tokio::test]
 async fn servers_end_when_the_process_that_started_them_is_killed() -> Result<()> {
+    // So that the other process has nothing to build.
+    Binaries::find_or_build()?;
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("started");
     let mut holder = this_test("holds_a_control_plane_until_it_is_killed")?

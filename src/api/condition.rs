@@ -9,7 +9,7 @@ pub const STALLED: &str = "Stalled";
 
 macro_rules! reasons {
     ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// Why a condition is as it is. One list for all kinds, so that a word means one thing.
+        /// Why a condition is as it is, or an Event was written. One list for all kinds, so that a word means one thing.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Reason { $($(#[$doc])* $name,)* }
 
@@ -63,6 +63,8 @@ reasons! {
     Forbidden,
     /// A newer controller wrote this object's journal.
     NewerJournal,
+    /// Our types cannot read this object.
+    Unreadable,
     /// The queue admits Operations.
     Admitting,
 }

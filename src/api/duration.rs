@@ -47,7 +47,10 @@ impl FromStr for Duration {
             }
             largest = milliseconds;
             let number: u64 = number.parse().map_err(|_| invalid())?;
-            total = number.checked_mul(milliseconds).and_then(|n| total.checked_add(n)).ok_or_else(invalid)?;
+            total = number
+                .checked_mul(milliseconds)
+                .and_then(|n| total.checked_add(n))
+                .ok_or_else(invalid)?;
             rest = tail;
         }
         if total / 1000 > LONGEST_SECONDS {
@@ -69,7 +72,10 @@ impl fmt::Display for Duration {
         if milliseconds == 0 {
             return f.write_str("0s");
         }
-        parts.iter().filter(|(number, _)| *number > 0).try_for_each(|(number, unit)| write!(f, "{number}{unit}"))
+        parts
+            .iter()
+            .filter(|(number, _)| *number > 0)
+            .try_for_each(|(number, unit)| write!(f, "{number}{unit}"))
     }
 }
 
@@ -114,7 +120,18 @@ mod tests {
 
     #[test]
     fn what_is_no_duration_is_refused_with_the_way_to_write_one() {
-        for text in ["", "5", "-5m", "5 m", "m", "5d", "1m1h", "1s1s", "99999999999h", "18446744073709551616ms"] {
+        for text in [
+            "",
+            "5",
+            "-5m",
+            "5 m",
+            "m",
+            "5d",
+            "1m1h",
+            "1s1s",
+            "99999999999h",
+            "18446744073709551616ms",
+        ] {
             let error = text.parse::<Duration>().unwrap_err().to_string();
             assert!(error.contains("1h30m"), "{text}: {error}");
         }

@@ -7,7 +7,7 @@ pub mod operation_queue;
 pub mod reference;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{JSON, JSONSchemaProps};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{JSON, JSONSchemaProps, JSONSchemaPropsOrArray};
 use kube::CustomResourceExt as _;
 
 pub use condition::Reason;
@@ -42,17 +42,41 @@ pub const INLINE_LIMIT: usize = 200 * 1024;
 /// The definitions of all kinds, as `crds/` holds them: file name and definition.
 #[must_use]
 pub fn definitions() -> Vec<(&'static str, CustomResourceDefinition)> {
-    [("operations", Operation::crd()), ("operationqueues", OperationQueue::crd())].map(|(name, crd)| (name, with_initial_status(crd))).into()
+    [("operations", Operation::crd()), ("operationqueues", OperationQueue::crd())]
+        .map(|(name, crd)| (name, finished(crd)))
+        .into()
 }
 
 /// `status` starts as `{observedGeneration: -1}`: kstatus calls an object without a status Current, so that whoever waits
 /// for one would go on too early.
-fn with_initial_status(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
+fn finished(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
     for version in &mut crd.spec.versions {
-        let Some(root) = version.schema.as_mut().and_then(|s| s.open_api_v3_schema.as_mut()) else { continue };
+        let Some(root) = version.schema.as_mut().and_then(|s| s.open_api_v3_schema.as_mut()) else {
+            continue;
+        };
         if let Some(status) = root.properties.as_mut().and_then(|p| p.get_mut("status")) {
-            *status = JSONSchemaProps { default: Some(JSON(serde_json::json!({"observedGeneration": -1}))), nullable: None, ..status.clone() };
+            *status = JSONSchemaProps {
+                default: Some(JSON(serde_json::json!({"observedGeneration": -1}))),
+                nullable: None,
+                ..status.clone()
+            };
         }
+        join_lines(root);
     }
     crd
+}
+
+/// Makes one line of each description: `kubectl explain` breaks lines itself, and would keep those of the source as well.
+fn join_lines(schema: &mut JSONSchemaProps) {
+    if let Some(description) = &mut schema.description {
+        *description = description.replace('\n', " ");
+    }
+    schema
+        .properties
+        .iter_mut()
+        .flat_map(|properties| properties.values_mut())
+        .for_each(join_lines);
+    if let Some(JSONSchemaPropsOrArray::Schema(item)) = &mut schema.items {
+        join_lines(item);
+    }
 }

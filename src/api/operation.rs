@@ -1,5 +1,8 @@
 //! The kind `Operation`: one run of a runbook.
 
+#![expect(clippy::duplicated_attributes, reason = "every printed column names its own type and priority")]
+#![expect(clippy::struct_field_names, reason = "the names are those of the API")]
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -26,10 +29,30 @@ pub const JOURNAL_VERSION: i32 = 1;
     derive = "PartialEq",
     doc = "One run of a runbook: checked, queued, carried out step by step, and undone where it fails.",
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase", description = "Where it stands"),
-    printcolumn(name = "Progress", type_ = "string", json_path = ".status.progress", description = "Steps ended of steps in all"),
-    printcolumn(name = "Step", type_ = "string", json_path = ".status.currentStep", description = "The step that runs"),
-    printcolumn(name = "Queue position", type_ = "integer", json_path = ".status.queue.position", description = "1 is next"),
-    printcolumn(name = "Priority", type_ = "integer", json_path = ".spec.priority", description = "Higher is sooner"),
+    printcolumn(
+        name = "Progress",
+        type_ = "string",
+        json_path = ".status.progress",
+        description = "Steps ended of steps in all"
+    ),
+    printcolumn(
+        name = "Step",
+        type_ = "string",
+        json_path = ".status.currentStep",
+        description = "The step that runs"
+    ),
+    printcolumn(
+        name = "Queue position",
+        type_ = "integer",
+        json_path = ".status.queue.position",
+        description = "1 is next"
+    ),
+    printcolumn(
+        name = "Priority",
+        type_ = "integer",
+        json_path = ".spec.priority",
+        description = "Higher is sooner"
+    ),
     printcolumn(
         name = "Ready",
         type_ = "string",
@@ -37,10 +60,34 @@ pub const JOURNAL_VERSION: i32 = 1;
         description = "True once it succeeded"
     ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    printcolumn(name = "Runbook", type_ = "string", json_path = ".status.runbook.name", priority = 1, description = "The runbook's name"),
-    printcolumn(name = "Queue", type_ = "string", json_path = ".spec.queue", priority = 1, description = "The queue it goes through"),
-    printcolumn(name = "Duration", type_ = "string", json_path = ".status.duration", priority = 1, description = "How long it ran"),
-    printcolumn(name = "Message", type_ = "string", json_path = ".status.message", priority = 1, description = "What happened last")
+    printcolumn(
+        name = "Runbook",
+        type_ = "string",
+        json_path = ".status.runbook.name",
+        priority = 1,
+        description = "The runbook's name"
+    ),
+    printcolumn(
+        name = "Queue",
+        type_ = "string",
+        json_path = ".spec.queue",
+        priority = 1,
+        description = "The queue it goes through"
+    ),
+    printcolumn(
+        name = "Duration",
+        type_ = "string",
+        json_path = ".status.duration",
+        priority = 1,
+        description = "How long it ran"
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = ".status.message",
+        priority = 1,
+        description = "What happened last"
+    )
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -57,51 +104,57 @@ pub const JOURNAL_VERSION: i32 = 1;
     validation = ("!oldSelf.cancel || self.cancel", "cancel cannot be taken back: it was latched when it was first seen; create a new Operation"),
 )]
 pub struct OperationSpec {
-    /// The runbook: exactly one of name, inline, configMapKeyRef and url.
+    /// What is to be done: exactly one of name, inline, configMapKeyRef and url. It is read once, before the run, and
+    /// frozen: a later edit does not change this run.
     pub runbook: RunbookSource,
-    /// Values for the runbook's parameters; they win over parametersFrom.
+    /// Values for the runbook's parameters, by name, such as `{version: 2.4.0}`; they win over parametersFrom. A name that the
+    /// runbook does not declare is an error. Anyone who may read this Operation can read them: secrets belong in parametersFrom.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     #[schemars(schema_with = "any_object")]
     pub parameters: Map<String, Value>,
-    /// Where more values come from; later entries win. Every value of a Secret is secret.
+    /// Secrets and ConfigMaps of this namespace whose keys are parameters; later entries win. Every value of a Secret is masked
+    /// wherever it would be shown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub parameters_from: Vec<ParametersSource>,
-    /// The OperationQueue it goes through.
+    /// The OperationQueue, in this namespace, whose slots it shares. The queue default is created where it is first needed; any
+    /// other must exist.
     #[serde(default = "default_queue")]
     #[schemars(length(min = 1, max = 253))]
     pub queue: String,
-    /// Higher is sooner. It may change while the Operation is queued.
+    /// Its place among those that wait: higher is sooner, among equals the older. It may change while the Operation is queued.
     #[serde(default = "default_priority")]
     #[schemars(range(min = 0, max = 1000))]
     pub priority: i32,
-    /// What must come first.
+    /// Objects that must have ended before this one starts. Not available in this version: an Operation that has it fails as InvalidRunbook.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub depends_on: Vec<Dependency>,
-    /// Operations of one group and queue do not run at the same time.
+    /// A group of which one Operation runs at a time. Not available in this version: an Operation that has it fails as InvalidRunbook.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<Concurrency>,
-    /// true shows what each step would do and does nothing.
+    /// true lists in status.steps what each step would do, and does nothing: no slot, no connection, no state is changed.
     #[serde(default)]
     pub dry_run: bool,
-    /// true cancels: at once if queued; a running one stops its step, then rolls back. It cannot be taken back.
+    /// true cancels: at once if it waits; a running one stops its step, then rolls back. It cannot be taken back. Deleting an
+    /// Operation that has not ended does the same.
     #[serde(default)]
     pub cancel: bool,
     /// true holds it: queued, it is not admitted; running, it pauses between two steps and keeps its slot.
     #[serde(default)]
     pub suspend: bool,
-    /// The failed Operation of which this is a new run.
+    /// The failed Operation of which this is a new run. Not available in this version: an Operation that has it fails as InvalidRunbook.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_of: Option<Retry>,
-    /// How long it may be Running; its rollback has the same again. Suspended time does not count.
+    /// How long its steps may take together, such as 90s, 30m or 1h30m; its rollback has the same again. Waiting and suspended
+    /// time do not count. When it is over the Operation fails as TimedOut and rolls back.
     #[serde(default = "default_timeout")]
     pub timeout: Duration,
-    /// How many seconds after its end it is deleted. Without a value it stays.
+    /// How many seconds after its end it is deleted; without a value it stays. Not available in this version: an Operation that has it fails as InvalidRunbook.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 2_147_483_647))]
     pub ttl_seconds_after_finished: Option<i64>,
-    /// The ServiceAccount as which everything is read and created.
+    /// The ServiceAccount as which everything is read and created. Not available in this version: an Operation that has it fails as InvalidRunbook.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub service_account_name: Option<String>,
@@ -138,18 +191,18 @@ fn any_value(_: &mut SchemaGenerator) -> Schema {
     "give exactly one of name, inline, configMapKeyRef and url"
 ))]
 pub struct RunbookSource {
-    /// A runbook of the library, such as maintain/health-check.
+    /// The name of a runbook of the controller's library, such as maintain/health-check.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub name: Option<String>,
-    /// The document itself, at most 200 KiB.
+    /// The runbook itself, as docs/runbooks.md describes it; at most 200 KiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "any_object")]
     pub inline: Option<Map<String, Value>>,
-    /// A key of a ConfigMap that holds the document.
+    /// A key of a ConfigMap of this namespace that holds the runbook as YAML text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config_map_key_ref: Option<ConfigMapKeyReference>,
-    /// A document on the web, with its digest.
+    /// A runbook on the web, with its digest. Not available in this version: an Operation that has it fails as InvalidRunbook.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<DigestedUrl>,
 }
@@ -168,7 +221,7 @@ pub struct ParametersSource {
     /// A ConfigMap whose keys are parameters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config_map_ref: Option<NameReference>,
-    /// A HeatStack whose outputs are parameters.
+    /// A HeatStack whose outputs are parameters. Not available in this version: an Operation that has it fails as InvalidRunbook.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heat_stack_ref: Option<NameReference>,
 }
@@ -244,25 +297,26 @@ pub struct OperationStatus {
     /// The generation of the spec that was last acted upon.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Where it stands.
+    /// Where it stands: Pending (something it names is missing), Queued, Running, RollingBack, and at its end Succeeded, Failed or
+    /// Cancelled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phase: Option<Phase>,
-    /// Its place in the queue.
+    /// Its place in its queue while it waits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub queue: Option<QueuePlace>,
-    /// Steps ended of steps in all, such as 4/9.
+    /// How many of the runbook's steps have ended, of how many, such as 4/9. Steps inside others are not counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub progress: Option<String>,
-    /// The path of the step that runs.
+    /// The path of the step that runs now, such as services[#2]/probe.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub current_step: Option<String>,
-    /// What happened last, and what to do about it.
+    /// What happened last, in a sentence, and what to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// The runbook that runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub runbook: Option<RunbookIdentity>,
-    /// Who runs it now; no one else may write this status.
+    /// The controller process that runs it, or ran it last; no other may write this status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub runner: Option<Runner>,
     /// When it got its slot.
@@ -274,7 +328,7 @@ pub struct OperationStatus {
     /// When it came to its end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Time>,
-    /// From start to end.
+    /// From startedAt to finishedAt, rollback included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration: Option<Duration>,
     /// How long spec.suspend held it while it was running.
@@ -283,32 +337,32 @@ pub struct OperationStatus {
     /// Since when spec.suspend holds it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suspended_at: Option<Time>,
-    /// Every step that started, in order of start.
+    /// Every step that started, in order of start; of a dry run, what each would do.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<StepStatus>,
-    /// Every rollback step that started.
+    /// Every step of the rollback that started, in order of start.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rollback: Vec<StepStatus>,
-    /// The runbook's outputs.
+    /// What the runbook's outputs yielded, known once it succeeded.
     #[serde(skip_serializing_if = "Map::is_empty")]
     #[schemars(schema_with = "any_object")]
     pub outputs: Map<String, Value>,
-    /// The report of the run.
+    /// The runbook's results.report_format, filled in at the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub report: Option<String>,
-    /// Why it ended as it did, as one word.
+    /// Why it ended as it did, as one word; docs/operations.md says what to do about each.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// What went wrong first.
+    /// What went wrong first; what went wrong after it is in steps and rollback.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<FailureStatus>,
-    /// When a cancel was first seen.
+    /// When spec.cancel, or a deletion, was first seen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cancel_requested_at: Option<Time>,
-    /// The Secret with what is frozen for this run: document and parameters.
+    /// The name of the Secret that holds what was frozen for this run (runbook, merged parameters) and what must not be shown here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub journal: Option<String>,
-    /// The version of this record.
+    /// The version of this record; a controller that does not know it leaves the Operation alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub journal_version: Option<i32>,
     /// The last thermostat.dev/reconcile-at that was acted upon.

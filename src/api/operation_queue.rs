@@ -1,5 +1,7 @@
 //! The kind `OperationQueue`: how many Operations run at once.
 
+#![expect(clippy::duplicated_attributes, reason = "every printed column names its own type and priority")]
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -18,15 +20,30 @@ use serde::{Deserialize, Serialize};
     status = "OperationQueueStatus",
     derive = "PartialEq",
     doc = "How many Operations run at once. An Operation waits in the queue of its spec.queue, higher priority first, then older first.",
-    printcolumn(name = "Max", type_ = "integer", json_path = ".spec.maxConcurrent", description = "How many Operations may run at once"),
-    printcolumn(name = "Running", type_ = "integer", json_path = ".status.runningCount", description = "How many run"),
+    printcolumn(
+        name = "Max",
+        type_ = "integer",
+        json_path = ".spec.maxConcurrent",
+        description = "How many Operations may run at once"
+    ),
+    printcolumn(
+        name = "Running",
+        type_ = "integer",
+        json_path = ".status.runningCount",
+        description = "How many run"
+    ),
     printcolumn(name = "Queued", type_ = "integer", json_path = ".status.queued", description = "How many wait"),
-    printcolumn(name = "Suspended", type_ = "boolean", json_path = ".spec.suspend", description = "Whether nothing new is admitted"),
+    printcolumn(
+        name = "Suspended",
+        type_ = "boolean",
+        json_path = ".spec.suspend",
+        description = "Whether nothing new is admitted"
+    ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct OperationQueueSpec {
-    /// How many Operations of this queue may run at once.
+    /// How many Operations of this queue may run at once. Lowering it stops none that runs.
     #[schemars(range(min = 1, max = 1000))]
     #[serde(default = "default_max_concurrent")]
     pub max_concurrent: i32,
@@ -46,7 +63,10 @@ impl OperationQueueSpec {
 
 impl Default for OperationQueueSpec {
     fn default() -> Self {
-        Self { max_concurrent: Self::DEFAULT_MAX_CONCURRENT, suspend: false }
+        Self {
+            max_concurrent: Self::DEFAULT_MAX_CONCURRENT,
+            suspend: false,
+        }
     }
 }
 

@@ -12,13 +12,13 @@ use crate::api::Duration;
 use crate::api::operation::Runner;
 use crate::controller::leader::{self, Election, lease_client, new_identity};
 use crate::controller::slots::Slots;
-use crate::controller::Context;
+use crate::controller::{Context, Unreadable};
 use crate::operation::library::Library;
 use crate::remote::egress::{Egress, EgressAllow};
 use crate::remote::http::HttpClient;
-use crate::telemetry::metrics::Metrics;
 use crate::server::probes::{self, Health, Role};
 use crate::telemetry::logging;
+use crate::telemetry::metrics::Metrics;
 use crate::{operation, queue, server};
 
 /// How the controller runs.
@@ -34,7 +34,12 @@ pub struct Arguments {
     #[arg(long, env = "THERMOSTAT_MAX_RUNNING", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     max_running: u32,
     /// Let steps connect to this network or host although it is loopback, link-local or a metadata service; may be given several times
-    #[arg(long = "egress-allow", env = "THERMOSTAT_EGRESS_ALLOW", value_delimiter = ',', value_name = "CIDR|HOST")]
+    #[arg(
+        long = "egress-allow",
+        env = "THERMOSTAT_EGRESS_ALLOW",
+        value_delimiter = ',',
+        value_name = "CIDR|HOST"
+    )]
     egress_allow: Vec<EgressAllow>,
     /// More certificate authorities that steps trust, as PEM
     #[arg(long, env = "THERMOSTAT_CA_FILE", value_name = "FILE")]
@@ -63,8 +68,12 @@ pub struct Arguments {
 }
 
 pub async fn run(arguments: Arguments) -> Exit {
-    let format = if arguments.log_json { logging::Format::Json } else { logging::Format::Text };
-    if let Err(error) = logging::init(format, None) {
+    let format = if arguments.log_json {
+        logging::Format::Json
+    } else {
+        logging::Format::Text
+    };
+    if let Err(error) = logging::init(format, std::env::var(logging::VARIABLE).ok().as_deref()) {
         return Exit::usage(&error.to_string());
     }
     match control(arguments).await {
@@ -86,10 +95,17 @@ fn usage(flag: &'static str) -> impl Fn(String) -> Broken {
 
 async fn control(arguments: Arguments) -> Result<(), Broken> {
     let library = Library::load(arguments.library.as_deref()).map_err(|error| usage("--library")(error.to_string()))?;
-    let pem = arguments.ca_file.as_ref().map(std::fs::read).transpose().map_err(|error| usage("--ca-file")(error.to_string()))?;
+    let pem = arguments
+        .ca_file
+        .as_ref()
+        .map(std::fs::read)
+        .transpose()
+        .map_err(|error| usage("--ca-file")(error.to_string()))?;
     let egress = Egress::guarded(arguments.egress_allow.clone());
     let http = HttpClient::new(egress, pem.as_deref()).map_err(|error| usage("--ca-file")(error.to_string()))?;
-    let mut config = kube::Config::infer().await.map_err(|error| Broken::Usage(format!("found no cluster, set KUBECONFIG: {error}")))?;
+    let mut config = kube::Config::infer()
+        .await
+        .map_err(|error| Broken::Usage(format!("found no cluster, set KUBECONFIG: {error}")))?;
     // our own writers say what is tried again, and for how long
     config.default_retry = false;
     let down = |error: kube::Error| Broken::Down(format!("failed to talk to the cluster: {error}"));
@@ -107,8 +123,12 @@ async fn control(arguments: Arguments) -> Result<(), Broken> {
     let metrics = Metrics::new();
     let health = Health::default();
     let stopping = CancellationToken::new();
-    serve(arguments.health_addr, probes::router(health.clone()), &stopping).await.map_err(usage("--health-addr"))?;
-    serve(arguments.metrics_addr, server::metrics::router(metrics.clone()), &stopping).await.map_err(usage("--metrics-addr"))?;
+    serve(arguments.health_addr, probes::router(health.clone()), &stopping)
+        .await
+        .map_err(usage("--health-addr"))?;
+    serve(arguments.metrics_addr, server::metrics::router(metrics.clone()), &stopping)
+        .await
+        .map_err(usage("--metrics-addr"))?;
     let mut signals = Signals::new().map_err(Broken::Down)?;
 
     tracing::info!(identity, version = env!("CARGO_PKG_VERSION"), "started");
@@ -124,9 +144,13 @@ async fn control(arguments: Arguments) -> Result<(), Broken> {
     let context = Context {
         namespaces: arguments.namespaces.into(),
         max_running: usize::try_from(arguments.max_running).unwrap_or(usize::MAX),
-        runner: Runner { identity: identity.clone(), epoch: leadership.epoch() },
+        runner: Runner {
+            identity: identity.clone(),
+            epoch: leadership.epoch(),
+        },
         metrics: metrics.clone(),
         events: Context::recorder(&client, &identity),
+        unreadable: Unreadable::default(),
         client,
     };
     let (slots, news) = Slots::new();
@@ -157,7 +181,9 @@ async fn control(arguments: Arguments) -> Result<(), Broken> {
 
 /// Answers on an address until `stopping`.
 async fn serve(address: SocketAddr, router: axum::Router, stopping: &CancellationToken) -> Result<(), String> {
-    let listener = tokio::net::TcpListener::bind(address).await.map_err(|error| format!("failed to listen on {address}: {error}"))?;
+    let listener = tokio::net::TcpListener::bind(address)
+        .await
+        .map_err(|error| format!("failed to listen on {address}: {error}"))?;
     tokio::spawn(server::serve(listener, router, stopping.clone().cancelled_owned()));
     Ok(())
 }
@@ -172,7 +198,10 @@ impl Signals {
     fn new() -> Result<Self, String> {
         use tokio::signal::unix::{SignalKind, signal};
         let listen = |kind| signal(kind).map_err(|error| format!("failed to listen for signals: {error}"));
-        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
     }
 
     async fn received(&mut self) {

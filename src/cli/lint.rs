@@ -45,7 +45,10 @@ pub fn run(arguments: &Arguments) -> Exit {
     let mut all = Vec::new();
     for path in &files {
         match check(path, arguments.fix) {
-            Ok(diagnostics) => all.push(Found { file: path.display().to_string(), diagnostics }),
+            Ok(diagnostics) => all.push(Found {
+                file: path.display().to_string(),
+                diagnostics,
+            }),
             Err(message) => return Exit::usage(&message),
         }
     }
@@ -88,7 +91,7 @@ fn check(path: &Path, fix: bool) -> Result<Diagnostics, String> {
     let mut text = read(path)?;
     if fix
         && path != Path::new("-")
-        && let Some(mended) = document::repair(&text)
+        && let Some(mended) = document::repair(&text).filter(|mended| document::read(mended).is_ok())
     {
         std::fs::write(path, &mended).map_err(|error| format!("failed to write {}: {error}", path.display()))?;
         output::progress(&format!("{}: indentation mended", path.display()));
@@ -108,9 +111,21 @@ pub fn read(path: &Path) -> Result<String, String> {
     let failed = |error: std::io::Error| format!("failed to read {}: {error}", path.display());
     let mut text = String::new();
     let length = if path == Path::new("-") {
-        std::io::stdin().lock().take(LARGEST + 1).read_to_string(&mut text).map_err(failed)?
+        std::io::stdin()
+            .lock()
+            .take(LARGEST + 1)
+            .read_to_string(&mut text)
+            .map_err(failed)?
     } else {
-        std::fs::File::open(path).map_err(failed)?.take(LARGEST + 1).read_to_string(&mut text).map_err(failed)?
+        std::fs::File::open(path)
+            .map_err(failed)?
+            .take(LARGEST + 1)
+            .read_to_string(&mut text)
+            .map_err(failed)?
     };
-    if length as u64 > LARGEST { Err(format!("{} is larger than {LARGEST} bytes", path.display())) } else { Ok(text) }
+    if length as u64 > LARGEST {
+        Err(format!("{} is larger than {LARGEST} bytes", path.display()))
+    } else {
+        Ok(text)
+    }
 }

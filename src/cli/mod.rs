@@ -41,7 +41,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => {
             // where even this cannot be printed nobody reads it
             let _ = error.print();
-            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Succeeded.into() };
+            return if error.use_stderr() {
+                Exit::Usage.into()
+            } else {
+                Exit::Succeeded.into()
+            };
         }
     };
     let exit = match arguments.command {

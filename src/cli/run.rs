@@ -79,7 +79,8 @@ pub async fn run(arguments: Arguments) -> Exit {
 fn prepare(arguments: &Arguments) -> Result<Beginning, String> {
     let name = arguments.runbook.display().to_string();
     let text = text(arguments)?;
-    let runbook = Runbook::parse(&text).map_err(|diagnostics| format!("the runbook is invalid\n{}", diagnostics.render(&name).trim_end()))?;
+    let runbook =
+        Runbook::parse(&text).map_err(|diagnostics| format!("the runbook is invalid\n{}", diagnostics.render(&name).trim_end()))?;
     let given = given(&arguments.parameters)?;
     let parameters = parameter::bind(&runbook.parameters, &given).map_err(|diagnostics| diagnostics.to_string())?;
     let secrets = runbook.parameters.iter().filter(|(_, parameter)| parameter.secret);
@@ -91,7 +92,13 @@ fn prepare(arguments: &Arguments) -> Result<Beginning, String> {
         runbook_name: runbook.name.clone(),
     };
     let redactor = Redactor::new(secrets).map_err(|error| error.to_string())?;
-    Ok(Beginning { runbook: Arc::new(runbook), identity, parameters, timeout: arguments.timeout.0, redactor })
+    Ok(Beginning {
+        runbook: Arc::new(runbook),
+        identity,
+        parameters,
+        timeout: arguments.timeout.0,
+        redactor,
+    })
 }
 
 /// The file if there is one, else the runbook of that name in the library.
@@ -110,7 +117,9 @@ fn text(arguments: &Arguments) -> Result<String, String> {
 
 fn given(parameters: &[String]) -> Result<Map<String, Value>, String> {
     let pair = |text: &String| {
-        let (name, value) = text.split_once('=').ok_or_else(|| format!("{text:?} is not of the form name=value"))?;
+        let (name, value) = text
+            .split_once('=')
+            .ok_or_else(|| format!("{text:?} is not of the form name=value"))?;
         Ok((name.to_owned(), json!(value)))
     };
     parameters.iter().map(pair).collect()
@@ -124,8 +133,12 @@ fn client(ca_file: Option<&Path>) -> Result<HttpClient, String> {
 fn dry_run(beginning: &Beginning, format: Format) -> Exit {
     let steps = report::dry_run(&beginning.runbook);
     match format {
-        Format::Json => output::line(&serde_json::to_string_pretty(&json!({"phase": "Succeeded", "dryRun": true, "steps": steps})).unwrap_or_default()),
-        Format::Text => steps.iter().for_each(|step| output::line(&format!("{}  {}", step.path, step.message.as_deref().unwrap_or_default()))),
+        Format::Json => {
+            output::line(&serde_json::to_string_pretty(&json!({"phase": "Succeeded", "dryRun": true, "steps": steps})).unwrap_or_default());
+        }
+        Format::Text => steps
+            .iter()
+            .for_each(|step| output::line(&format!("{}  {}", step.path, step.message.as_deref().unwrap_or_default()))),
     }
     Exit::Succeeded
 }
@@ -144,7 +157,10 @@ async fn carry_out(beginning: Beginning, http: HttpClient, format: Format) -> Re
     let (control, steering) = watch::channel(Control::default());
     let execution = Execution {
         run: Run::new(beginning, Record::default()),
-        base: OperationStatus { started_at: Some(Time(Timestamp::now())), ..OperationStatus::default() },
+        base: OperationStatus {
+            started_at: Some(Time(Timestamp::now())),
+            ..OperationStatus::default()
+        },
         world: Arc::new(world),
         journal: Journal::new(screen, Duration::ZERO),
         control: steering,
@@ -154,7 +170,11 @@ async fn carry_out(beginning: Beginning, http: HttpClient, format: Format) -> Re
     let interrupts = async {
         while tokio::signal::ctrl_c().await.is_ok() {
             let first = control.send_if_modified(|control| !std::mem::replace(&mut control.cancel, true));
-            output::progress(if first { "cancelling: stops and rolls back" } else { "already rolling back" });
+            output::progress(if first {
+                "cancelling: stops and rolls back"
+            } else {
+                "already rolling back"
+            });
         }
         std::future::pending().await
     };
@@ -176,7 +196,11 @@ fn finish(status: &OperationStatus, format: Format) -> Exit {
                 output::line(&format!("{name} = {}", crate::runbook::substitute::text(value)));
             }
             let duration = status.duration.map(|duration| format!(" in {duration}")).unwrap_or_default();
-            output::line(&format!("{}{duration}: {}", phase.as_str(), status.message.as_deref().unwrap_or_default()));
+            output::line(&format!(
+                "{}{duration}: {}",
+                phase.as_str(),
+                status.message.as_deref().unwrap_or_default()
+            ));
         }
     }
     match phase {
@@ -195,7 +219,11 @@ struct Screen {
 
 impl Screen {
     fn new(format: Format) -> Self {
-        Self { quiet: format == Format::Json, colors: std::io::stderr().is_terminal(), shown: Mutex::default() }
+        Self {
+            quiet: format == Format::Json,
+            colors: std::io::stderr().is_terminal(),
+            shown: Mutex::default(),
+        }
     }
 
     fn say(&self, text: &str) {
@@ -207,7 +235,11 @@ impl Screen {
     /// Every step whose phase or attempt is not what was shown last.
     fn show(&self, status: &OperationStatus) {
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        let both = status.steps.iter().map(|step| ("", step)).chain(status.rollback.iter().map(|step| ("", step)));
+        let both = status
+            .steps
+            .iter()
+            .map(|step| ("", step))
+            .chain(status.rollback.iter().map(|step| ("", step)));
         for (prefix, step) in both {
             let now = (step.path.clone(), step.phase, step.attempt);
             match shown.iter_mut().find(|known| known.0 == step.path) {
@@ -228,8 +260,16 @@ impl Screen {
             StepPhase::Failed | StepPhase::Interrupted => ("FAIL", "31"),
             StepPhase::Cancelled => ("stop", "33"),
         };
-        let mark = if self.colors { format!("\x1b[{color}m{mark:>5}\x1b[0m") } else { format!("{mark:>5}") };
-        let message = step.message.as_deref().map(|message| format!("  {}", message.lines().next().unwrap_or_default())).unwrap_or_default();
+        let mark = if self.colors {
+            format!("\x1b[{color}m{mark:>5}\x1b[0m")
+        } else {
+            format!("{mark:>5}")
+        };
+        let message = step
+            .message
+            .as_deref()
+            .map(|message| format!("  {}", message.lines().next().unwrap_or_default()))
+            .unwrap_or_default();
         format!("{mark}  {prefix}{}{message}", step.path)
     }
 }

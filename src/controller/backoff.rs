@@ -29,7 +29,7 @@ impl Backoff {
     }
 
     /// The next pause.
-    pub fn next(&mut self) -> Duration {
+    pub fn pause(&mut self) -> Duration {
         let pause = self.first.saturating_mul(1 << self.tries.min(16)).min(self.longest);
         self.tries = self.tries.saturating_add(1);
         pause.mul_f64(rand::random_range(0.8..1.2))

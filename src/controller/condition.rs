@@ -20,7 +20,14 @@ pub enum Health {
 /// The conditions of an object: always Ready, and Reconciling or Stalled but never both. A condition whose status did not
 /// change keeps the time of its last transition.
 #[must_use]
-pub fn conditions(health: Health, reason: Reason, message: &str, generation: Option<i64>, previous: &[Condition], now: Timestamp) -> Vec<Condition> {
+pub fn conditions(
+    health: Health,
+    reason: Reason,
+    message: &str,
+    generation: Option<i64>,
+    previous: &[Condition],
+    now: Timestamp,
+) -> Vec<Condition> {
     let condition = |kind: &str, status: &str| {
         let same = previous.iter().find(|earlier| earlier.type_ == kind && earlier.status == status);
         Condition {
@@ -59,7 +66,10 @@ mod tests {
     fn reconciling_and_stalled_never_stand_together() {
         for health in [Health::Ready, Health::Reconciling, Health::Stalled] {
             let now = Timestamp::UNIX_EPOCH;
-            let kinds: Vec<_> = conditions(health, Reason::Running, "", None, &[], now).into_iter().map(|c| c.type_).collect();
+            let kinds: Vec<_> = conditions(health, Reason::Running, "", None, &[], now)
+                .into_iter()
+                .map(|c| c.type_)
+                .collect();
             assert_eq!(kinds[0], READY);
             assert!(!(kinds.contains(&RECONCILING.to_owned()) && kinds.contains(&STALLED.to_owned())));
         }

@@ -37,9 +37,16 @@ pub struct Place {
 pub enum News {
     /// Somebody wants a slot, or wants it with another priority.
     Wanted(Applicant, watch::Sender<Place>),
-    Reprioritized { queue: Key, uid: String, priority: i32 },
+    Reprioritized {
+        queue: Key,
+        uid: String,
+        priority: i32,
+    },
     /// A ticket was given back.
-    Returned { queue: Key, uid: String },
+    Returned {
+        queue: Key,
+        uid: String,
+    },
 }
 
 /// The Operations' end.
@@ -93,7 +100,13 @@ impl Slots {
     #[must_use]
     pub fn new() -> (Self, mpsc::UnboundedReceiver<News>) {
         let (news, receiver) = mpsc::unbounded_channel();
-        (Self { news, unfinished: Unfinished::default() }, receiver)
+        (
+            Self {
+                news,
+                unfinished: Unfinished::default(),
+            },
+            receiver,
+        )
     }
 
     #[must_use]
@@ -107,7 +120,12 @@ impl Slots {
         let (sender, place) = watch::channel(Place::default());
         let (queue, uid) = (applicant.queue.clone(), applicant.uid.clone());
         self.tell(News::Wanted(applicant, sender));
-        Ticket { news: Some(self.news.clone()), queue, uid, place }
+        Ticket {
+            news: Some(self.news.clone()),
+            queue,
+            uid,
+            place,
+        }
     }
 
     fn tell(&self, news: News) {
@@ -119,7 +137,11 @@ impl Slots {
 impl Ticket {
     /// Goes on waiting with another priority.
     pub fn reprioritize(&self, priority: i32) {
-        self.tell(News::Reprioritized { queue: self.queue.clone(), uid: self.uid.clone(), priority });
+        self.tell(News::Reprioritized {
+            queue: self.queue.clone(),
+            uid: self.uid.clone(),
+            priority,
+        });
     }
 
     /// Goes without giving the slot back: it is somebody else's now.
@@ -137,6 +159,9 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.tell(News::Returned { queue: self.queue.clone(), uid: self.uid.clone() });
+        self.tell(News::Returned {
+            queue: self.queue.clone(),
+            uid: self.uid.clone(),
+        });
     }
 }

@@ -19,7 +19,9 @@ use super::Context;
 const BACKLOG: usize = 1024;
 
 /// A kind that is watched.
-pub trait Watched: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned + Send + Sync + 'static {
+pub trait Watched:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned + Send + Sync + 'static
+{
     /// Leaves out what nobody takes from the watch, before the object is read.
     fn slim(object: &mut Value);
 }
@@ -34,7 +36,10 @@ pub struct Key {
 impl Key {
     #[must_use]
     pub fn of(metadata: &ObjectMeta) -> Self {
-        Self { namespace: metadata.namespace.clone().unwrap_or_default(), name: metadata.name.clone().unwrap_or_default() }
+        Self {
+            namespace: metadata.namespace.clone().unwrap_or_default(),
+            name: metadata.name.clone().unwrap_or_default(),
+        }
     }
 }
 
@@ -51,7 +56,10 @@ pub enum Change<K> {
     /// Deleted, or found missing when the watch began anew.
     Deleted(Key),
     /// Our types cannot read it.
-    Unreadable { metadata: Box<ObjectMeta>, message: String },
+    Unreadable {
+        metadata: Box<ObjectMeta>,
+        message: String,
+    },
     /// Everything that existed when the watch began has been told.
     Synced,
 }
@@ -67,7 +75,12 @@ impl<'de, K: Watched> Deserialize<'de> for Guarded<K> {
             metadata.remove("managedFields");
         }
         K::slim(&mut value);
-        let metadata = value.get("metadata").map(ObjectMeta::deserialize).transpose().map_err(serde::de::Error::custom)?.unwrap_or_default();
+        let metadata = value
+            .get("metadata")
+            .map(ObjectMeta::deserialize)
+            .transpose()
+            .map_err(serde::de::Error::custom)?
+            .unwrap_or_default();
         Ok(Self(K::deserialize(&value).map_err(|error| error.to_string()), metadata))
     }
 }
@@ -108,17 +121,22 @@ pub fn watching<K: Watched>(context: &Context) -> mpsc::Receiver<Change<K>> {
     let apis: Vec<Api<Guarded<K>>> = if context.namespaces.is_empty() {
         vec![Api::all(context.client.clone())]
     } else {
-        context.namespaces.iter().map(|namespace| Api::namespaced(context.client.clone(), namespace)).collect()
+        context
+            .namespaces
+            .iter()
+            .map(|namespace| Api::namespaced(context.client.clone(), namespace))
+            .collect()
     };
     let (done, count) = (std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0)), apis.len());
     for api in apis {
-        tokio::spawn(follow(api, sender.clone(), done.clone(), count));
+        tokio::spawn(follow(context.clone(), api, sender.clone(), done.clone(), count));
     }
     receiver
 }
 
 /// Follows one watch; the last of `count` to be complete for the first time says so.
 async fn follow<K: Watched>(
+    context: Context,
     api: Api<Guarded<K>>,
     sender: mpsc::Sender<Change<K>>,
     done: std::sync::Arc<std::sync::atomic::AtomicUsize>,
@@ -142,8 +160,14 @@ async fn follow<K: Watched>(
             Ok(watcher::Event::InitApply(object) | watcher::Event::Apply(object)) => {
                 known.insert(Key::of(&object.1), listing);
                 vec![match object.0 {
-                    Ok(read) => Change::Applied(read),
-                    Err(message) => Change::Unreadable { metadata: Box::new(object.1), message },
+                    Ok(read) => {
+                        context.readable::<K>(&Key::of(&object.1));
+                        Change::Applied(read)
+                    }
+                    Err(message) => Change::Unreadable {
+                        metadata: Box::new(object.1),
+                        message,
+                    },
                 }]
             }
             Ok(watcher::Event::Delete(object)) => {
@@ -152,7 +176,10 @@ async fn follow<K: Watched>(
                 vec![Change::Deleted(key)]
             }
             Ok(watcher::Event::InitDone) => {
-                let mut changes: Vec<_> = known.extract_if(|_, seen| *seen != listing).map(|(key, _)| Change::Deleted(key)).collect();
+                let mut changes: Vec<_> = known
+                    .extract_if(|_, seen| *seen != listing)
+                    .map(|(key, _)| Change::Deleted(key))
+                    .collect();
                 if !std::mem::replace(&mut complete, true) && done.fetch_add(1, std::sync::atomic::Ordering::SeqCst) + 1 == count {
                     changes.push(Change::Synced);
                 }
@@ -160,6 +187,9 @@ async fn follow<K: Watched>(
             }
         };
         for change in changes {
+            if let Change::Deleted(key) = &change {
+                context.readable::<K>(key);
+            }
             if sender.send(change).await.is_err() {
                 return;
             }

@@ -22,7 +22,8 @@ use crate::telemetry::metrics::Metrics;
 
 /// How long one request may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// How often a write is tried that the API server calls invalid while the fence holds.
+/// How often a write is tried that the API server calls invalid while the fence holds, before that is an error in the log. It is never
+/// given up: nobody else would go on with the run.
 const INVALID_TRIES: u32 = 3;
 
 /// Keys of the journal Secret.
@@ -100,14 +101,24 @@ impl StatusSink {
             self.metrics.status_write_retried();
             let pause = match self.judge(refused, status).await {
                 Verdict::Over(fenced) => return Err(fenced),
-                Verdict::Invalid(message) if invalid >= INVALID_TRIES => {
-                    tracing::error!(namespace = self.namespace, name = self.name, "the API server refuses the status: {message}");
-                    return Err(Fenced(format!("the API server refuses the status: {message}")));
-                }
-                Verdict::Invalid(message) | Verdict::Again(message) => {
+                Verdict::Invalid(message) => {
                     invalid += 1;
-                    tracing::debug!(namespace = self.namespace, name = self.name, "failed to write the status, trying again: {message}");
-                    backoff.next()
+                    if invalid > INVALID_TRIES {
+                        tracing::error!(
+                            namespace = self.namespace,
+                            name = self.name,
+                            "the API server refuses the status, trying again: {message}"
+                        );
+                    }
+                    backoff.pause()
+                }
+                Verdict::Again(message) => {
+                    tracing::debug!(
+                        namespace = self.namespace,
+                        name = self.name,
+                        "failed to write the status, trying again: {message}"
+                    );
+                    backoff.pause()
                 }
             };
             tokio::time::sleep(pause).await;
@@ -127,7 +138,8 @@ impl StatusSink {
     async fn judge(&self, refused: kube::Error, status: &OperationStatus) -> Verdict {
         match &refused {
             kube::Error::Api(answer) if answer.code == 404 => return Verdict::Over(self.gone()),
-            kube::Error::Api(answer) if matches!(answer.code, 400 | 409 | 413 | 422) => {}
+            kube::Error::Api(answer) if matches!(answer.code, 400 | 413 | 422) => {}
+            // a conflict among them: other writers were faster again and again, which says nothing of the fence
             _ => return Verdict::Again(refused.to_string()),
         }
         let live = match tokio::time::timeout(TIMEOUT, self.api.get_opt(&self.name)).await {
@@ -144,7 +156,10 @@ impl StatusSink {
             self.expect(runner);
             Verdict::Again("the answer was lost".to_owned())
         } else {
-            let by = runner.map_or_else(|| "nobody".to_owned(), |runner| format!("{} (epoch {})", runner.identity, runner.epoch));
+            let by = runner.map_or_else(
+                || "nobody".to_owned(),
+                |runner| format!("{} (epoch {})", runner.identity, runner.epoch),
+            );
             Verdict::Over(Fenced(format!("{}/{} is run by {by}", self.namespace, self.name)))
         }
     }
@@ -161,9 +176,13 @@ impl StatusSink {
             match self.write_journal(data).await {
                 Ok(()) => return Ok(()),
                 Err(kube::Error::Api(answer)) if answer.code == 404 => return Err(self.gone()),
-                Err(error) => tracing::warn!(namespace = self.namespace, name = self.name, "failed to write the journal, trying again: {error}"),
+                Err(error) => tracing::warn!(
+                    namespace = self.namespace,
+                    name = self.name,
+                    "failed to write the journal, trying again: {error}"
+                ),
             }
-            tokio::time::sleep(backoff.next()).await;
+            tokio::time::sleep(backoff.pause()).await;
         }
     }
 
@@ -190,7 +209,11 @@ impl StatusSink {
             owner_references: Some(vec![owner]),
             ..ObjectMeta::default()
         };
-        let secret = Secret { metadata, string_data: Some(data), ..Secret::default() };
+        let secret = Secret {
+            metadata,
+            string_data: Some(data),
+            ..Secret::default()
+        };
         api.create(&PostParams::default(), &secret).await.map(drop)
     }
 
@@ -205,10 +228,14 @@ impl StatusSink {
         };
         let data = [
             (DOCUMENT, document),
-            (PARAMETERS, serde_json::to_string(&inputs.parameters).map_err(kube::Error::SerdeError)?),
+            (
+                PARAMETERS,
+                serde_json::to_string(&inputs.parameters).map_err(kube::Error::SerdeError)?,
+            ),
             (SECRETS, serde_json::to_string(&inputs.secrets).map_err(kube::Error::SerdeError)?),
         ];
-        self.write_journal(data.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()).await?;
+        self.write_journal(data.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+            .await?;
         Ok(journal_name(&self.uid))
     }
 }
@@ -254,7 +281,11 @@ pub async fn thaw(client: &Client, namespace: &str, journal: &str) -> Result<Fro
         }),
         _ => None,
     };
-    let originals = text(ORIGINALS).map(|text| serde_json::from_str(&text)).transpose().map_err(kube::Error::SerdeError)?.unwrap_or_default();
+    let originals = text(ORIGINALS)
+        .map(|text| serde_json::from_str(&text))
+        .transpose()
+        .map_err(kube::Error::SerdeError)?
+        .unwrap_or_default();
     Ok(Frozen { inputs, originals })
 }
 
@@ -267,7 +298,13 @@ pub async fn set_finalizer(api: &Api<Operation>, name: &str, uid: &str, wanted: 
     let gone = || Fenced(format!("{name} is gone"));
     loop {
         let result = async {
-            let Some(live) = api.get_metadata_opt(name).await?.filter(|live| live.metadata.uid.as_deref() == Some(uid)) else { return Ok(None) };
+            let Some(live) = api
+                .get_metadata_opt(name)
+                .await?
+                .filter(|live| live.metadata.uid.as_deref() == Some(uid))
+            else {
+                return Ok(None);
+            };
             let before = live.metadata.finalizers.unwrap_or_default();
             if before.iter().any(|finalizer| finalizer == FINALIZER) == wanted {
                 return Ok(Some(()));
@@ -277,7 +314,9 @@ pub async fn set_finalizer(api: &Api<Operation>, name: &str, uid: &str, wanted: 
                 after.push(FINALIZER.to_owned());
             }
             let patch = json!({"metadata": {"uid": uid, "resourceVersion": live.metadata.resource_version, "finalizers": after}});
-            api.patch_metadata(name, &PatchParams::default(), &Patch::Merge(patch)).await.map(|_| Some(()))
+            api.patch_metadata(name, &PatchParams::default(), &Patch::Merge(patch))
+                .await
+                .map(|_| Some(()))
         };
         match tokio::time::timeout(TIMEOUT, result).await {
             Ok(Ok(Some(()))) => return Ok(()),
@@ -286,6 +325,6 @@ pub async fn set_finalizer(api: &Api<Operation>, name: &str, uid: &str, wanted: 
             Ok(Err(error)) => tracing::debug!(name, "failed to write the finalizer, trying again: {error}"),
             Err(_) => tracing::debug!(name, "failed to write the finalizer, trying again: no answer"),
         }
-        tokio::time::sleep(backoff.next()).await;
+        tokio::time::sleep(backoff.pause()).await;
     }
 }

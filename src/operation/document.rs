@@ -59,6 +59,8 @@ pub enum Change {
     Set(Vec<(ResolvedPath, Value)>),
     /// Adds an entry to the list `operations`, once for each `id`; the oldest entries beyond a thousand go.
     Append { id: String, entry: Value },
+    /// As many [`Change::Append`]s, each with its id.
+    AppendAll(Vec<(String, Value)>),
     /// Replaces the whole document by a text.
     Text(String),
 }
@@ -74,9 +76,10 @@ impl Change {
                 if document.is_null() {
                     *document = json!({});
                 }
-                crate::runbook::path::apply_all(document, updates).map_err(|error| error.to_string())
+                crate::runbook::path::apply_all(document, updates)
             }
             Self::Append { id, entry } => append(document, id, entry),
+            Self::AppendAll(entries) => entries.iter().map(|(id, entry)| append(document, id, entry)).sum(),
             Self::Text(text) => {
                 *document = Value::String(text.clone());
                 Ok(1)
@@ -89,9 +92,13 @@ fn append(document: &mut Value, id: &str, entry: &Value) -> Result<usize, String
     if document.is_null() {
         *document = json!({});
     }
-    let Value::Object(fields) = document else { return Err("the log must be a map with a list named operations".to_owned()) };
+    let Value::Object(fields) = document else {
+        return Err("the log must be a map with a list named operations".to_owned());
+    };
     let list = fields.entry("operations").or_insert_with(|| json!([]));
-    let Value::Array(entries) = list else { return Err("operations must be a list".to_owned()) };
+    let Value::Array(entries) = list else {
+        return Err("operations must be a list".to_owned());
+    };
     if entries.iter().any(|known| known.get("id").is_some_and(|known| known == id)) {
         return Ok(0);
     }
@@ -121,13 +128,21 @@ pub trait Documents: Send + Sync {
 /// # Errors
 /// An absolute path, one with `..`, or one that is no text to begin with.
 pub fn full_path(file: &str) -> Result<String, Error> {
-    let path = if file.contains('/') { file.to_owned() } else { format!("{STATE_FOLDER}{file}") };
+    let path = if file.contains('/') {
+        file.to_owned()
+    } else {
+        format!("{STATE_FOLDER}{file}")
+    };
     let wrong = file.is_empty()
         || path.len() > 512
         || path.starts_with('/')
         || path.chars().any(char::is_control)
         || path.split('/').any(|segment| matches!(segment, "" | "." | ".."));
-    if wrong { Err(Error::Path(file.chars().take(128).collect())) } else { Ok(path) }
+    if wrong {
+        Err(Error::Path(file.chars().take(128).collect()))
+    } else {
+        Ok(path)
+    }
 }
 
 fn is_json(path: &str) -> bool {
@@ -135,7 +150,8 @@ fn is_json(path: &str) -> bool {
 }
 
 fn has_extension(path: &str, wanted: &[&str]) -> bool {
-    path.rsplit_once('.').is_some_and(|(_, extension)| wanted.iter().any(|wanted| extension.eq_ignore_ascii_case(wanted)))
+    path.rsplit_once('.')
+        .is_some_and(|(_, extension)| wanted.iter().any(|wanted| extension.eq_ignore_ascii_case(wanted)))
 }
 
 /// A document's text as a value: by its extension JSON or YAML, all else text.
@@ -143,14 +159,19 @@ fn has_extension(path: &str, wanted: &[&str]) -> bool {
 /// # Errors
 /// What is neither, with the place.
 fn parse(path: &str, text: &str) -> Result<Value, Error> {
-    let unreadable = |message: String| Error::Unreadable { path: path.to_owned(), message };
+    let unreadable = |message: String| Error::Unreadable {
+        path: path.to_owned(),
+        message,
+    };
     if text.trim().is_empty() {
         return Ok(Value::Null);
     }
     if is_json(path) {
         serde_json::from_str(text).map_err(|error| unreadable(error.to_string()))
     } else if has_extension(path, &["yml", "yaml"]) {
-        document::read(text).map(|node| node.to_json()).map_err(|diagnostics| unreadable(diagnostics.to_string()))
+        document::read(text)
+            .map(|node| node.to_json())
+            .map_err(|diagnostics| unreadable(diagnostics.to_string()))
     } else {
         Ok(Value::String(text.to_owned()))
     }
@@ -158,20 +179,34 @@ fn parse(path: &str, text: &str) -> Result<Value, Error> {
 
 /// A value as the document's text.
 fn print(path: &str, value: &Value) -> Result<String, Error> {
-    let unreadable = |message: String| Error::Unreadable { path: path.to_owned(), message };
+    let unreadable = |message: String| Error::Unreadable {
+        path: path.to_owned(),
+        message,
+    };
     let text = match value {
         Value::String(text) if !is_json(path) => text.clone(),
         value if has_extension(path, &["yml", "yaml"]) => serde_yaml::to_string(value).map_err(|error| unreadable(error.to_string()))?,
-        value => serde_json::to_string_pretty(value).map(|text| text + "\n").map_err(|error| unreadable(error.to_string()))?,
+        value => serde_json::to_string_pretty(value)
+            .map(|text| text + "\n")
+            .map_err(|error| unreadable(error.to_string()))?,
     };
-    if text.len() > LARGEST { Err(Error::TooLarge { path: path.to_owned() }) } else { Ok(text) }
+    if text.len() > LARGEST {
+        Err(Error::TooLarge { path: path.to_owned() })
+    } else {
+        Ok(text)
+    }
 }
 
 /// Applies changes one after the other; one that fails leaves the others.
 fn apply_each(path: &str, document: &mut Value, changes: &[Change]) -> Vec<Result<usize, Error>> {
     changes
         .iter()
-        .map(|change| change.apply(document).map_err(|message| Error::Change { path: path.to_owned(), message }))
+        .map(|change| {
+            change.apply(document).map_err(|message| Error::Change {
+                path: path.to_owned(),
+                message,
+            })
+        })
         .collect()
 }
 
@@ -196,7 +231,10 @@ mod tests {
     #[test]
     fn an_entry_is_written_once_for_each_id_and_other_keys_stay() {
         let mut document = json!({"kept": 1});
-        let change = Change::Append { id: "a".to_owned(), entry: json!({"name": "x"}) };
+        let change = Change::Append {
+            id: "a".to_owned(),
+            entry: json!({"name": "x"}),
+        };
         assert_eq!(change.apply(&mut document).unwrap(), 1);
         assert_eq!(change.apply(&mut document).unwrap(), 0);
         assert_eq!(document, json!({"kept": 1, "operations": [{"name": "x", "id": "a"}]}));
@@ -206,7 +244,12 @@ mod tests {
     fn the_log_keeps_its_last_thousand_entries() {
         let mut document = Value::Null;
         for number in 0..1005 {
-            Change::Append { id: number.to_string(), entry: json!(number) }.apply(&mut document).unwrap();
+            Change::Append {
+                id: number.to_string(),
+                entry: json!(number),
+            }
+            .apply(&mut document)
+            .unwrap();
         }
         let entries = document["operations"].as_array().unwrap();
         assert_eq!((entries.len(), &entries[0]["entry"]), (1000, &json!(5)));

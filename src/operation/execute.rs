@@ -62,7 +62,13 @@ impl Attempts {
     fn start(&mut self, start: Start, world: Arc<World>) {
         let (path, kind, repeatable) = (start.path.clone(), start.kind, start.repeatable);
         let abort = self.tasks.spawn(step::run(start, world));
-        let attempt = Attempt { path, kind, repeatable, since: tokio::time::Instant::now(), abort: abort.clone() };
+        let attempt = Attempt {
+            path,
+            kind,
+            repeatable,
+            since: tokio::time::Instant::now(),
+            abort: abort.clone(),
+        };
         self.running.insert(abort.id(), attempt);
     }
 
@@ -84,7 +90,11 @@ impl Attempts {
 }
 
 fn broken(error: &JoinError) -> End {
-    if error.is_cancelled() { End::Stopped } else { End::Failed(Fault::permanent(format!("the step broke down: {error}"))) }
+    if error.is_cancelled() {
+        End::Stopped
+    } else {
+        End::Failed(Fault::permanent(format!("the step broke down: {error}")))
+    }
 }
 
 impl Execution {
@@ -157,8 +167,17 @@ impl Execution {
     fn observed(&self, control: Control, now: Timestamp) -> Observed {
         let started = self.base.started_at.as_ref().map_or(now, |time| time.0);
         let suspended = self.base.suspended_for.map(|span| span.0).unwrap_or_default()
-            + self.base.suspended_at.as_ref().map(|since| elapsed(since.0, now)).unwrap_or_default();
-        Observed { running_for: elapsed(started, now).saturating_sub(suspended), cancel: control.cancel, suspend: control.suspend }
+            + self
+                .base
+                .suspended_at
+                .as_ref()
+                .map(|since| elapsed(since.0, now))
+                .unwrap_or_default();
+        Observed {
+            running_for: elapsed(started, now).saturating_sub(suspended),
+            cancel: control.cancel,
+            suspend: control.suspend,
+        }
     }
 
     fn account_for_suspension(&mut self, control: Control, now: Timestamp) {
@@ -199,7 +218,12 @@ impl Execution {
         let Snapshot { status, originals } = self.snapshot(now);
         let generation = self.control.borrow().generation;
         let status = report::ended(&status, &outcome, generation, now);
-        self.journal.flush(Snapshot { status: status.clone(), originals }).await?;
+        self.journal
+            .flush(Snapshot {
+                status: status.clone(),
+                originals,
+            })
+            .await?;
         Ok((outcome, status))
     }
 }

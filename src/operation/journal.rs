@@ -52,7 +52,12 @@ pub struct Journal {
 impl Journal {
     #[must_use]
     pub fn new(sink: Arc<dyn Sink>, pause: Duration) -> Self {
-        Self { sink, pause, in_flight: None, changed_at: None }
+        Self {
+            sink,
+            pause,
+            in_flight: None,
+            changed_at: None,
+        }
     }
 
     /// Notes that what is to be written changed.

@@ -52,7 +52,13 @@ impl Library {
         };
         for entry in std::fs::read_dir(directory).map_err(failed(directory))? {
             let path = entry.map_err(failed(directory))?.path();
-            let Some(name) = path.file_name().and_then(|name| name.to_str()).filter(|name| !name.starts_with('.')) else { continue };
+            let Some(name) = path
+                .file_name()
+                .and_then(|name| name.to_str())
+                .filter(|name| !name.starts_with('.'))
+            else {
+                continue;
+            };
             let metadata = std::fs::metadata(&path).map_err(failed(&path))?;
             if metadata.is_dir() && depth < DEEPEST {
                 self.read(&path, &format!("{prefix}{name}/"), depth + 1)?;
@@ -116,7 +122,9 @@ mod tests {
     #[test]
     fn every_runbook_that_comes_with_the_program_is_valid() {
         for (name, text) in BUILT_IN {
-            let runbook = crate::runbook::Runbook::parse(text).unwrap_or_else(|problems| panic!("{name}: {problems}"));
+            let runbook = crate::runbook::Runbook::parse(text)
+                .map_err(|problems| format!("{name}: {problems}"))
+                .unwrap();
             assert!(runbook.warnings.0.is_empty(), "{name}: {}", runbook.warnings);
         }
     }

@@ -9,6 +9,7 @@ pub mod document;
 pub mod execute;
 pub mod journal;
 pub mod library;
+pub mod log;
 pub mod observe;
 pub mod prepare;
 pub mod record;
@@ -24,9 +25,10 @@ pub mod walk;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures::FutureExt as _;
 use kube::Api;
 use tokio::sync::watch;
-use tokio::task::{Id, JoinSet};
+use tokio::task::{Id, JoinError, JoinSet};
 
 use crate::api::{FINALIZER, Operation};
 use crate::controller::Context;
@@ -35,6 +37,7 @@ use crate::controller::watch::{Change, Key, Watched, watching};
 use crate::remote::http::HttpClient;
 use document::ConfigMaps;
 use library::Library;
+use log::Log;
 
 /// What every Operation is given.
 pub struct Shared {
@@ -48,7 +51,13 @@ pub struct Shared {
 impl Shared {
     #[must_use]
     pub fn new(context: Context, library: Library, http: HttpClient, slots: Slots) -> Arc<Self> {
-        Arc::new(Self { context, library, http, slots, documents: Mutex::default() })
+        Arc::new(Self {
+            context,
+            library,
+            http,
+            slots,
+            documents: Mutex::default(),
+        })
     }
 
     /// The state documents of a namespace: one for all its Operations, so that their changes join.
@@ -87,7 +96,15 @@ impl Watched for Operation {
 /// Looks after all Operations until the watch ends.
 pub async fn run(shared: Arc<Shared>) {
     let mut changes = watching::<Operation>(&shared.context);
-    let mut operations = Operations { shared, entries: HashMap::new(), tasks: JoinSet::new(), keys: HashMap::new() };
+    let (log, writing) = Log::new(shared.clone());
+    let mut operations = Operations {
+        shared,
+        log,
+        entries: HashMap::new(),
+        tasks: JoinSet::new(),
+        keys: HashMap::new(),
+    };
+    operations.tasks.spawn(writing.map(|()| Left::Released));
     loop {
         tokio::select! {
             change = changes.recv() => match change {
@@ -95,7 +112,10 @@ pub async fn run(shared: Arc<Shared>) {
                 None => return,
             },
             Some(ended) = operations.tasks.join_next_with_id(), if !operations.tasks.is_empty() => {
-                operations.ended(ended.map_or_else(|broken| broken.id(), |(id, ())| id));
+                match ended {
+                    Ok((task, left)) => operations.ended(task, left),
+                    Err(broken) => operations.broken(&broken),
+                }
             }
         }
     }
@@ -104,10 +124,20 @@ pub async fn run(shared: Arc<Shared>) {
 /// All unfinished Operations.
 struct Operations {
     shared: Arc<Shared>,
+    log: Log,
     entries: HashMap<Key, Entry>,
     /// One task for each of them; all end with this.
-    tasks: JoinSet<()>,
+    tasks: JoinSet<Left>,
     keys: HashMap<Id, Key>,
+}
+
+/// How a task left its Operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Left {
+    /// Its end is on record; the watch may still tell of what was before.
+    Ended,
+    /// It is gone, or somebody else's.
+    Released,
 }
 
 impl Operations {
@@ -116,24 +146,37 @@ impl Operations {
             Change::Applied(operation) => self.applied(operation),
             Change::Deleted(key) => {
                 if let Some(entry) = self.entries.remove(&key) {
-                    delete(&self.shared, &entry);
+                    self.delete(&entry);
                 }
+                self.log.forget(&key);
             }
-            Change::Unreadable { metadata, message } => self.shared.context.unreadable("Operation", &metadata, &message),
-            Change::Synced => self.shared.slots.unfinished().complete(),
+            Change::Unreadable { metadata, message } => self.shared.context.unreadable::<Operation>(&metadata, &message),
+            Change::Synced => {
+                self.shared.slots.unfinished().complete();
+                self.log.catch_up();
+            }
         }
     }
 
     fn applied(&mut self, operation: Operation) {
         let key = Key::of(&operation.metadata);
         let uid = operation.metadata.uid.clone().unwrap_or_default();
-        let replaced = self.entries.extract_if(|known, entry| *known == key && entry.uid != uid).next();
-        if let Some((_, replaced)) = replaced {
-            delete(&self.shared, &replaced);
+        if self.entries.get(&key).is_some_and(|entry| entry.uid != uid)
+            && let Some(replaced) = self.entries.remove(&key)
+        {
+            self.delete(&replaced);
         }
         let operation = Arc::new(operation);
+        if operation.is_finished() {
+            self.log.ended(&operation);
+        }
         if let Some(entry) = self.entries.get(&key) {
+            let over = operation.is_finished() && entry.latest.is_closed();
             entry.latest.send_replace(Latest { operation, deleted: false });
+            if over {
+                self.shared.slots.unfinished().remove(&uid);
+                self.entries.remove(&key);
+            }
         } else if operation.is_finished() {
             self.shared.slots.unfinished().remove(&uid);
             if has_finalizer(&operation) {
@@ -148,23 +191,40 @@ impl Operations {
         }
     }
 
-    /// A task came to its end; what it left unfinished is looked after anew.
-    fn ended(&mut self, task: Id) {
+    fn delete(&mut self, entry: &Entry) {
+        self.log.deleted(&entry.latest.borrow().operation);
+        self.shared.slots.unfinished().remove(&entry.uid);
+        entry.latest.send_modify(|latest| latest.deleted = true);
+    }
+
+    /// A task came to its end. An entry stays until the watch tells of that end, so that nothing it tells of before is taken for new.
+    fn ended(&mut self, task: Id, left: Left) {
         let Some(key) = self.keys.remove(&task) else { return };
-        let Some(entry) = self.entries.get(&key).filter(|entry| entry.latest.is_closed()) else { return };
+        let Some(entry) = self.entries.get(&key).filter(|entry| entry.latest.is_closed()) else {
+            return;
+        };
         let Latest { operation, deleted } = entry.latest.borrow().clone();
-        if deleted || operation.is_finished() {
+        let over = deleted || operation.is_finished();
+        if over {
             self.shared.slots.unfinished().remove(&entry.uid);
         }
-        self.entries.remove(&key);
+        if over || left == Left::Released {
+            self.entries.remove(&key);
+        }
+    }
+
+    /// A task broke down, which it never should; its Operation is looked after anew when it next changes.
+    fn broken(&mut self, error: &JoinError) {
+        tracing::error!("the task of an Operation broke down: {error}");
+        self.ended(error.id(), Left::Released);
     }
 }
 
-fn delete(shared: &Shared, entry: &Entry) {
-    shared.slots.unfinished().remove(&entry.uid);
-    entry.latest.send_modify(|latest| latest.deleted = true);
-}
-
 fn has_finalizer(operation: &Operation) -> bool {
-    operation.metadata.finalizers.iter().flatten().any(|finalizer| finalizer == FINALIZER)
+    operation
+        .metadata
+        .finalizers
+        .iter()
+        .flatten()
+        .any(|finalizer| finalizer == FINALIZER)
 }

@@ -48,12 +48,17 @@ pub struct Missing {
 pub async fn inputs(operation: &Operation, library: &Library, client: &Client) -> Result<Inputs, Missing> {
     let namespace = operation.metadata.namespace.as_deref().unwrap_or_default();
     let document = document(&operation.spec, namespace, library, client).await?;
-    let mut inputs = Inputs { document, ..Inputs::default() };
+    let mut inputs = Inputs {
+        document,
+        ..Inputs::default()
+    };
     for source in &operation.spec.parameters_from {
         inputs.merge(source, namespace, client).await?;
     }
     inputs.parameters.extend(operation.spec.parameters.clone());
-    inputs.secrets.retain(|name, value| inputs.parameters.get(name).is_some_and(|used| used == value));
+    inputs
+        .secrets
+        .retain(|name, value| inputs.parameters.get(name).is_some_and(|used| used == value));
     Ok(inputs)
 }
 
@@ -64,7 +69,10 @@ async fn document(spec: &OperationSpec, namespace: &str, library: &Library, clie
     if let Some(name) = &spec.runbook.name {
         return library.find(name).map(|text| Document::Text(text.to_string())).map_err(|nearest| {
             let hint = nearest.map(|nearest| format!("; did you mean {nearest:?}?")).unwrap_or_default();
-            Missing { reason: Reason::RunbookNotFound, message: format!("the library has no runbook {name:?}{hint}") }
+            Missing {
+                reason: Reason::RunbookNotFound,
+                message: format!("the library has no runbook {name:?}{hint}"),
+            }
         });
     }
     let Some(reference) = &spec.runbook.config_map_key_ref else {
@@ -73,7 +81,12 @@ async fn document(spec: &OperationSpec, namespace: &str, library: &Library, clie
     let data = config_map(&reference.name, namespace, client).await?;
     data.get(&reference.key).cloned().map(Document::Text).ok_or_else(|| Missing {
         reason: Reason::ConfigMapNotFound,
-        message: format!("the ConfigMap {} has no key {:?}; it has {}", reference.name, reference.key, listed(data.keys())),
+        message: format!(
+            "the ConfigMap {} has no key {:?}; it has {}",
+            reference.name,
+            reference.key,
+            listed(data.keys())
+        ),
     })
 }
 
@@ -86,9 +99,10 @@ async fn config_map(name: &str, namespace: &str, client: &Client) -> Result<BTre
     let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
     match api.get_opt(name).await {
         Ok(Some(map)) => Ok(map.data.unwrap_or_default()),
-        Ok(None) => {
-            Err(Missing { reason: Reason::ConfigMapNotFound, message: format!("there is no ConfigMap {name} in the namespace {namespace}; create it") })
-        }
+        Ok(None) => Err(Missing {
+            reason: Reason::ConfigMapNotFound,
+            message: format!("there is no ConfigMap {name} in the namespace {namespace}; create it"),
+        }),
         Err(error) => Err(unreachable("ConfigMap", name, &error)),
     }
 }
@@ -98,14 +112,18 @@ fn unreachable(kind: &str, name: &str, error: &kube::Error) -> Missing {
         kube::Error::Api(status) if status.code == 403 => Reason::Forbidden,
         _ => Reason::Pending,
     };
-    Missing { reason, message: format!("failed to read the {kind} {name}: {error}") }
+    Missing {
+        reason,
+        message: format!("failed to read the {kind} {name}: {error}"),
+    }
 }
 
 impl Inputs {
     async fn merge(&mut self, source: &ParametersSource, namespace: &str, client: &Client) -> Result<(), Missing> {
         if let Some(reference) = &source.config_map_ref {
             let data = config_map(&reference.name, namespace, client).await?;
-            self.parameters.extend(data.into_iter().map(|(name, value)| (name, Value::String(value))));
+            self.parameters
+                .extend(data.into_iter().map(|(name, value)| (name, Value::String(value))));
         }
         if let Some(reference) = &source.secret_ref {
             let name = &reference.name;
@@ -114,14 +132,20 @@ impl Inputs {
                 Ok(Some(secret)) => secret,
                 Ok(None) => {
                     let message = format!("there is no Secret {name} in the namespace {namespace}; create it");
-                    return Err(Missing { reason: Reason::SecretNotFound, message });
+                    return Err(Missing {
+                        reason: Reason::SecretNotFound,
+                        message,
+                    });
                 }
                 Err(error) => return Err(unreachable("Secret", name, &error)),
             };
             for (key, bytes) in secret.data.unwrap_or_default() {
                 let Ok(value) = String::from_utf8(bytes.0) else {
                     let message = format!("the key {key:?} of the Secret {name} is no UTF-8 text, which a parameter must be");
-                    return Err(Missing { reason: Reason::SecretNotFound, message });
+                    return Err(Missing {
+                        reason: Reason::SecretNotFound,
+                        message,
+                    });
                 };
                 self.secrets.insert(key.clone(), value.clone());
                 self.parameters.insert(key, Value::String(value));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::Api;
+use kube::{Api, Resource as _};
 use tokio::sync::watch;
 
 use super::apply::{Frozen, StatusSink, set_finalizer, thaw};
@@ -17,7 +17,7 @@ use super::observe::{self, Missing};
 use super::scope::Failure;
 use super::step::{Notice, World};
 use super::validate::{self, Refusal};
-use super::{Latest, Shared, has_finalizer, report};
+use super::{Latest, Left, Shared, has_finalizer, report};
 use crate::api::operation::{JOURNAL_VERSION, Phase, QueuePlace};
 use crate::api::{Operation, OperationStatus, RECONCILE_AT, Reason};
 use crate::controller::backoff::Backoff;
@@ -53,23 +53,37 @@ impl From<Fenced> for Stop {
 }
 
 /// Looks after an Operation until its end.
-pub async fn supervise(shared: Arc<Shared>, latest: watch::Receiver<Latest>) {
+pub async fn supervise(shared: Arc<Shared>, latest: watch::Receiver<Latest>) -> Left {
     let operation = latest.borrow().operation.clone();
     let status = operation.status.clone().unwrap_or_default();
-    let sink = StatusSink::new(shared.context.client.clone(), &operation, status.runner.clone(), shared.context.metrics.clone());
-    let mut supervisor = Supervisor { shared, latest, sink, status };
-    if let Err(fenced) = supervisor.look_after().await {
-        let key = Key::of(&operation.metadata);
-        tracing::info!(operation = %key, "stopped looking after it: {fenced}");
+    let sink = StatusSink::new(
+        shared.context.client.clone(),
+        &operation,
+        status.runner.clone(),
+        shared.context.metrics.clone(),
+    );
+    let mut supervisor = Supervisor {
+        shared,
+        latest,
+        sink,
+        status,
+    };
+    match supervisor.look_after().await {
+        Ok(()) => Left::Ended,
+        Err(fenced) => {
+            tracing::info!(operation = %Key::of(&operation.metadata), "stopped looking after it: {fenced}");
+            Left::Released
+        }
     }
 }
 
 /// Lets an Operation go that ended before its controller could take its finalizer away.
-pub async fn release(shared: Arc<Shared>, operation: Arc<Operation>) {
+pub async fn release(shared: Arc<Shared>, operation: Arc<Operation>) -> Left {
     let key = Key::of(&operation.metadata);
     let api = Api::namespaced(shared.context.client.clone(), &key.namespace);
     // an Operation that is gone needs no release
     let _ = set_finalizer(&api, &key.name, operation.metadata.uid.as_deref().unwrap_or_default(), false).await;
+    Left::Released
 }
 
 impl Supervisor {
@@ -99,6 +113,8 @@ impl Supervisor {
     async fn until_running(&mut self) -> Result<Ticket, Stop> {
         if self.status.journal_version.is_some_and(|version| version > JOURNAL_VERSION) {
             let message = "was written by a newer controller; upgrade this one to let it go on";
+            let object = self.operation().object_ref(&());
+            self.shared.context.warn(object, Reason::NewerJournal, message);
             return Err(Fenced(message.to_owned()).into());
         }
         if self.status.runner.is_none() {
@@ -118,7 +134,11 @@ impl Supervisor {
                     self.status.steps = report::dry_run(&beginning.runbook);
                     self.status.runbook = Some(report::identity(&beginning.runbook));
                     let message = "dry run: the steps say what they would do; nothing was done".to_owned();
-                    return Err(Stop::Ended(Outcome { phase: Phase::Succeeded, reason: Reason::Succeeded, message }));
+                    return Err(Stop::Ended(Outcome {
+                        phase: Phase::Succeeded,
+                        reason: Reason::Succeeded,
+                        message,
+                    }));
                 }
                 Ok(beginning) => {
                     self.status.runbook = Some(report::identity(&beginning.runbook));
@@ -126,14 +146,18 @@ impl Supervisor {
                     return Ok(());
                 }
                 Err(Problem::Refused(Refusal(message))) => {
-                    return Err(Stop::Ended(Outcome { phase: Phase::Failed, reason: Reason::InvalidRunbook, message }));
+                    return Err(Stop::Ended(Outcome {
+                        phase: Phase::Failed,
+                        reason: Reason::InvalidRunbook,
+                        message,
+                    }));
                 }
                 Err(Problem::Missing(Missing { reason, message })) => {
                     let mut status = report::in_phase(&self.status, Phase::Pending, reason, &message, self.generation(), Timestamp::now());
                     status.last_handled_reconcile_at = reconcile_at(&operation);
                     self.write(status).await?;
                     let asked = reconcile_at(&operation);
-                    let pause = tokio::time::sleep(backoff.next());
+                    let pause = tokio::time::sleep(backoff.pause());
                     tokio::pin!(pause);
                     loop {
                         tokio::select! {
@@ -170,10 +194,18 @@ impl Supervisor {
 
     /// What a run is made from where it was frozen, and what its status masks.
     async fn frozen(&self, operation: &Operation) -> Result<(Option<Beginning>, Frozen), Problem> {
-        let Some(journal) = &self.status.journal else { return Ok((None, Frozen::default())) };
+        let Some(journal) = &self.status.journal else {
+            return Ok((None, Frozen::default()));
+        };
         let namespace = operation.metadata.namespace.as_deref().unwrap_or_default();
-        let frozen = thaw(&self.shared.context.client, namespace, journal).await.map_err(|error| unfrozen(&error))?;
-        let beginning = frozen.inputs.as_ref().map(|inputs| validate::operation(operation, inputs)).transpose()?;
+        let frozen = thaw(&self.shared.context.client, namespace, journal)
+            .await
+            .map_err(|error| unfrozen(&error))?;
+        let beginning = frozen
+            .inputs
+            .as_ref()
+            .map(|inputs| validate::operation(operation, inputs))
+            .transpose()?;
         Ok((beginning, frozen))
     }
 
@@ -223,17 +255,27 @@ impl Supervisor {
             let message = format!("there is no OperationQueue {:?} in this namespace; create it", operation.spec.queue);
             report::in_phase(&self.status, Phase::Pending, Reason::QueueNotFound, &message, generation, now)
         } else {
-            let place = QueuePlace { position: place.position, priority: operation.spec.priority };
+            let place = QueuePlace {
+                position: place.position,
+                priority: operation.spec.priority,
+            };
             report::queued(&self.status, place, operation.spec.suspend, generation, now)
         };
-        let status = OperationStatus { last_handled_reconcile_at: reconcile_at(operation), ..status };
+        let status = OperationStatus {
+            last_handled_reconcile_at: reconcile_at(operation),
+            ..status
+        };
         if status == self.status { Ok(()) } else { self.write(status).await }
     }
 
     /// The next change of the object; an error once it is gone.
     async fn changed(&mut self) -> Result<(), Fenced> {
         let changed = self.latest.changed().await;
-        if changed.is_err() || self.latest.borrow().deleted { Err(Fenced("it is gone".to_owned())) } else { Ok(()) }
+        if changed.is_err() || self.latest.borrow().deleted {
+            Err(Fenced("it is gone".to_owned()))
+        } else {
+            Ok(())
+        }
     }
 
     /// A cancel or a deletion ends at once what does not run yet.
@@ -245,7 +287,11 @@ impl Supervisor {
         if latest.operation.spec.cancel || latest.operation.metadata.deletion_timestamp.is_some() {
             self.status.cancel_requested_at.get_or_insert_with(|| Time(Timestamp::now()));
             let message = "was cancelled before it started; nothing was done".to_owned();
-            return Err(Stop::Ended(Outcome { phase: Phase::Cancelled, reason: Reason::Cancelled, message }));
+            return Err(Stop::Ended(Outcome {
+                phase: Phase::Cancelled,
+                reason: Reason::Cancelled,
+                message,
+            }));
         }
         Ok(())
     }
@@ -294,7 +340,11 @@ impl Supervisor {
         let (beginning, frozen) = match self.beginning(operation).await? {
             Ok(beginning) => beginning,
             Err(Refusal(message)) => {
-                let outcome = Outcome { phase: Phase::Failed, reason: Reason::InvalidRunbook, message };
+                let outcome = Outcome {
+                    phase: Phase::Failed,
+                    reason: Reason::InvalidRunbook,
+                    message,
+                };
                 let status = report::ended(&self.status, &outcome, self.generation(), Timestamp::now());
                 self.write(status).await?;
                 return Ok(Carried { outcome, touched: false });
@@ -322,7 +372,9 @@ impl Supervisor {
                     async move { set_finalizer(&finalizer_api, &name, &finalizer_uid, true).await }.boxed()
                 }) as super::execute::BeforeEffect
             }),
-            on_step: Box::new(move |kind, succeeded, took| metrics.step_ended(kind.name(), if succeeded { "Succeeded" } else { "Failed" }, took)),
+            on_step: Box::new(move |kind, succeeded, took| {
+                metrics.step_ended(kind.name(), if succeeded { "Succeeded" } else { "Failed" }, took);
+            }),
         };
         let steer = async {
             loop {
@@ -337,7 +389,10 @@ impl Supervisor {
             result = execution.carry_out().boxed() => result?,
             fenced = steer => return Err(fenced),
         };
-        Ok(Carried { outcome, touched: touched.load(std::sync::atomic::Ordering::Relaxed) })
+        Ok(Carried {
+            outcome,
+            touched: touched.load(std::sync::atomic::Ordering::Relaxed),
+        })
     }
 
     async fn live(&self, api: &Api<Operation>, uid: &str) -> Result<OperationStatus, Fenced> {
@@ -347,12 +402,16 @@ impl Supervisor {
             match api.get_opt(&name).await {
                 Ok(Some(live)) if live.metadata.uid.as_deref() == Some(uid) => {
                     let status = live.status.unwrap_or_default();
-                    return if status.runner == self.status.runner { Ok(status) } else { Err(Fenced("somebody else took it over".to_owned())) };
+                    return if status.runner == self.status.runner {
+                        Ok(status)
+                    } else {
+                        Err(Fenced("somebody else took it over".to_owned()))
+                    };
                 }
                 Ok(_) => return Err(Fenced("it is gone".to_owned())),
                 Err(error) => tracing::warn!(name, "failed to read it at take-over, trying again: {error}"),
             }
-            tokio::time::sleep(backoff.next()).await;
+            tokio::time::sleep(backoff.pause()).await;
         }
     }
 
@@ -378,7 +437,7 @@ impl Supervisor {
                 Problem::Refused(refusal) => return Ok(Err(refusal)),
                 Problem::Missing(missing) => tracing::warn!(operation = %Key::of(&operation.metadata), "cannot go on yet: {missing}"),
             }
-            tokio::time::sleep(backoff.next()).await;
+            tokio::time::sleep(backoff.pause()).await;
             if self.latest.borrow().deleted {
                 return Err(Fenced("it is gone".to_owned()));
             }
@@ -425,7 +484,10 @@ impl From<Refusal> for Problem {
 }
 
 fn unfrozen(error: &kube::Error) -> Missing {
-    Missing { reason: Reason::Pending, message: format!("failed to reach the journal of this run: {error}") }
+    Missing {
+        reason: Reason::Pending,
+        message: format!("failed to reach the journal of this run: {error}"),
+    }
 }
 
 fn reconcile_at(operation: &Operation) -> Option<String> {
@@ -435,7 +497,10 @@ fn reconcile_at(operation: &Operation) -> Option<String> {
 fn applicant(operation: &Operation) -> Applicant {
     let metadata = &operation.metadata;
     Applicant {
-        queue: Key { namespace: metadata.namespace.clone().unwrap_or_default(), name: operation.spec.queue.clone() },
+        queue: Key {
+            namespace: metadata.namespace.clone().unwrap_or_default(),
+            name: operation.spec.queue.clone(),
+        },
         name: metadata.name.clone().unwrap_or_default(),
         uid: metadata.uid.clone().unwrap_or_default(),
         priority: operation.spec.priority,
@@ -454,10 +519,18 @@ fn steered(operation: &Operation) -> Control {
 /// What is on record of a run that another controller began.
 fn record(status: &OperationStatus, frozen: Frozen) -> Record {
     let cause = (status.phase == Some(Phase::RollingBack)).then(|| {
-        let reason = status.reason.as_deref().and_then(|reason| reason.parse().ok()).unwrap_or(Reason::StepFailed);
+        let reason = status
+            .reason
+            .as_deref()
+            .and_then(|reason| reason.parse().ok())
+            .unwrap_or(Reason::StepFailed);
         let failure = status.failure.clone();
         Cause {
-            phase: if reason == Reason::Cancelled { Phase::Cancelled } else { Phase::Failed },
+            phase: if reason == Reason::Cancelled {
+                Phase::Cancelled
+            } else {
+                Phase::Failed
+            },
             reason,
             failure: Failure {
                 step: failure.as_ref().and_then(|failure| failure.step.clone()),
@@ -479,7 +552,7 @@ async fn place_changed(ticket: Option<&mut Ticket>) {
         // the queues end only with the process
         Some(ticket) => {
             if ticket.place.changed().await.is_err() {
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         }
         None => std::future::pending().await,

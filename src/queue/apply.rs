@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use kube::api::{ListParams, ObjectMeta, PostParams};
+use kube::api::{ApiResource, DynamicObject, ListParams, ObjectMeta, PostParams};
 use kube::{Api, Client};
+use serde::Deserialize as _;
 
+use crate::api::operation::Phase;
 use crate::api::operation_queue::Slot;
 use crate::api::{Operation, OperationQueue, OperationQueueSpec, OperationQueueStatus};
 use crate::controller::watch::Key;
@@ -43,6 +45,7 @@ fn bounded(key: Key, write: impl Future<Output = Result<Written, kube::Error>> +
 }
 
 /// Replaces the status of the object that was read, and nothing newer.
+#[must_use]
 pub fn replace_status(client: Client, key: Key, read: &OperationQueue, status: OperationQueueStatus) -> BoxFuture<'static, (Key, Written)> {
     let mut object = read.clone();
     object.status = Some(status);
@@ -52,9 +55,10 @@ pub fn replace_status(client: Client, key: Key, read: &OperationQueue, status: O
     bounded(key, async move {
         match api.replace_status(&name, &PostParams::default(), &object).await {
             Ok(object) => Ok(Written::Replaced(Arc::new(object))),
-            Err(kube::Error::Api(status)) if status.code == 409 => {
-                Ok(api.get_opt(&name).await?.map_or(Written::Gone, |object| Written::Stale(Arc::new(object))))
-            }
+            Err(kube::Error::Api(status)) if status.code == 409 => Ok(api
+                .get_opt(&name)
+                .await?
+                .map_or(Written::Gone, |object| Written::Stale(Arc::new(object)))),
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(Written::Gone),
             Err(error) => Err(error),
         }
@@ -62,32 +66,43 @@ pub fn replace_status(client: Client, key: Key, read: &OperationQueue, status: O
 }
 
 /// Creates the queue `default`.
+#[must_use]
 pub fn create_default(client: Client, key: Key) -> BoxFuture<'static, (Key, Written)> {
     let name = key.name.clone();
     let api: Api<OperationQueue> = Api::namespaced(client, &key.namespace);
-    let metadata = ObjectMeta { name: Some(name.clone()), ..ObjectMeta::default() };
-    let object = OperationQueue { metadata, spec: OperationQueueSpec::default(), status: None };
+    let metadata = ObjectMeta {
+        name: Some(name.clone()),
+        ..ObjectMeta::default()
+    };
+    let object = OperationQueue {
+        metadata,
+        spec: OperationQueueSpec::default(),
+        status: None,
+    };
     bounded(key, async move {
         match api.create(&PostParams::default(), &object).await {
             Ok(object) => Ok(Written::Stale(Arc::new(object))),
-            Err(kube::Error::Api(status)) if status.code == 409 => {
-                Ok(api.get_opt(&name).await?.map_or(Written::Gone, |object| Written::Stale(Arc::new(object))))
-            }
+            Err(kube::Error::Api(status)) if status.code == 409 => Ok(api
+                .get_opt(&name)
+                .await?
+                .map_or(Written::Gone, |object| Written::Stale(Arc::new(object)))),
             Err(error) => Err(error),
         }
     })
 }
 
-/// Who runs in a queue, by a live list of its namespace.
+/// Who runs in a queue, by a live list of its namespace. Objects that our types cannot read are in that list too, so it is taken as
+/// it comes.
+#[must_use]
 pub fn fill(client: Client, key: Key) -> BoxFuture<'static, (Key, Written)> {
     let queue = key.name.clone();
-    let api: Api<Operation> = Api::namespaced(client, &key.namespace);
+    let api: Api<DynamicObject> = Api::namespaced_with(client, &key.namespace, &ApiResource::erase::<Operation>(&()));
     bounded(key, async move {
         let mut running = Vec::new();
         let mut parameters = ListParams::default().limit(PAGE);
         loop {
             let page = api.list(&parameters).await?;
-            running.extend(page.items.iter().filter(|operation| operation.spec.queue == queue && is_running(operation)).map(slot));
+            running.extend(page.items.iter().filter(|operation| runs_in(operation, &queue)).map(slot));
             match page.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => parameters = parameters.continue_token(&token),
                 None => return Ok(Written::Filled(running)),
@@ -96,10 +111,15 @@ pub fn fill(client: Client, key: Key) -> BoxFuture<'static, (Key, Written)> {
     })
 }
 
-fn is_running(operation: &Operation) -> bool {
-    !operation.is_finished() && operation.status.as_ref().is_some_and(|status| status.runner.is_some())
+fn runs_in(operation: &DynamicObject, queue: &str) -> bool {
+    let field = |pointer: &str| operation.data.pointer(pointer).filter(|value| !value.is_null());
+    let phase = field("/status/phase").and_then(|phase| Phase::deserialize(phase).ok());
+    field("/spec/queue").is_some_and(|name| name == queue) && field("/status/runner").is_some() && !phase.is_some_and(Phase::is_final)
 }
 
-fn slot(operation: &Operation) -> Slot {
-    Slot { name: operation.metadata.name.clone().unwrap_or_default(), uid: operation.metadata.uid.clone().unwrap_or_default() }
+fn slot(operation: &DynamicObject) -> Slot {
+    Slot {
+        name: operation.metadata.name.clone().unwrap_or_default(),
+        uid: operation.metadata.uid.clone().unwrap_or_default(),
+    }
 }

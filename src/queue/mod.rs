@@ -19,9 +19,9 @@ use tokio::time::Instant;
 
 use crate::api::operation_queue::{OperationQueue, Slot};
 use crate::api::{DEFAULT_QUEUE, OperationQueueStatus};
+use crate::controller::Context;
 use crate::controller::backoff::Backoff;
 use crate::controller::slots::{Applicant, News, Place, Unfinished};
-use crate::controller::Context;
 use crate::controller::watch::{Change, Key, Watched, watching};
 use apply::Written;
 use decide::{Index, Observed, admissions};
@@ -49,6 +49,8 @@ struct Queue {
     not_before: Option<Instant>,
     last_write: Option<Instant>,
     last_inform: Option<Instant>,
+    /// When those who wait were last told their positions.
+    last_told: Option<Instant>,
     backoff: Option<Backoff>,
     /// An empty record was filled from a live list.
     filled: bool,
@@ -57,7 +59,7 @@ struct Queue {
 /// All queues.
 struct Queues {
     context: Context,
-    queues: HashMap<Key, Queue>,
+    by_key: HashMap<Key, Queue>,
     unfinished: Unfinished,
     writes: FuturesUnordered<BoxFuture<'static, (Key, Written)>>,
 }
@@ -65,7 +67,12 @@ struct Queues {
 /// Runs all queues until the news end.
 pub async fn run(context: Context, mut news: mpsc::UnboundedReceiver<News>, unfinished: Unfinished) {
     let mut events = watching::<OperationQueue>(&context);
-    let mut queues = Queues { context, queues: HashMap::new(), unfinished, writes: FuturesUnordered::new() };
+    let mut queues = Queues {
+        context,
+        by_key: HashMap::new(),
+        unfinished,
+        writes: FuturesUnordered::new(),
+    };
     loop {
         let wake = queues.pump();
         tokio::select! {
@@ -92,15 +99,15 @@ impl Queues {
     fn observe(&mut self, change: Change<OperationQueue>) {
         match change {
             Change::Applied(object) => {
-                let queue = self.queues.entry(key_of(&object)).or_default();
+                let queue = self.by_key.entry(key_of(&object)).or_default();
                 queue.see(Arc::new(object));
             }
             Change::Deleted(Key { namespace, name }) => {
-                if let Some(queue) = self.queues.get_mut(&Key { namespace, name }) {
+                if let Some(queue) = self.by_key.get_mut(&Key { namespace, name }) {
                     queue.vanish();
                 }
             }
-            Change::Unreadable { metadata, message } => self.context.unreadable("OperationQueue", &metadata, &message),
+            Change::Unreadable { metadata, message } => self.context.unreadable::<OperationQueue>(&metadata, &message),
             Change::Synced => {}
         }
     }
@@ -108,16 +115,16 @@ impl Queues {
     fn hear(&mut self, news: News) {
         match news {
             News::Wanted(applicant, ticket) => {
-                let queue = self.queues.entry(applicant.queue.clone()).or_default();
+                let queue = self.by_key.entry(applicant.queue.clone()).or_default();
                 queue.want(applicant, ticket);
             }
             News::Reprioritized { queue, uid, priority } => {
-                if let Some(queue) = self.queues.get_mut(&queue) {
+                if let Some(queue) = self.by_key.get_mut(&queue) {
                     queue.index.reprioritize(&uid, priority);
                 }
             }
             News::Returned { queue, uid } => {
-                if let Some(queue) = self.queues.get_mut(&queue) {
+                if let Some(queue) = self.by_key.get_mut(&queue) {
                     queue.give_back(uid);
                 }
             }
@@ -128,11 +135,11 @@ impl Queues {
     fn pump(&mut self) -> Instant {
         let now = Instant::now();
         let mut wake = now + Duration::from_secs(30);
-        for queue in self.queues.values_mut() {
+        for queue in self.by_key.values_mut() {
             queue.forget_the_finished(&self.unfinished);
         }
         let admitted = self.admissions();
-        for (key, queue) in &mut self.queues {
+        for (key, queue) in &mut self.by_key {
             let admit = admitted.get(key).copied().unwrap_or(0);
             if let Some(at) = queue.due(admit, now) {
                 if at <= now {
@@ -143,14 +150,14 @@ impl Queues {
             }
             queue.show_positions(now);
         }
-        self.queues.retain(|_, queue| !queue.is_idle());
+        self.by_key.retain(|_, queue| !queue.is_idle());
         self.report_metrics();
         wake
     }
 
     fn admissions(&self) -> HashMap<Key, usize> {
         let observed: Vec<Observed<'_, &Key>> = self
-            .queues
+            .by_key
             .iter()
             .filter_map(|(key, queue)| {
                 let object = queue.object.as_ref()?;
@@ -164,12 +171,15 @@ impl Queues {
                 })
             })
             .collect();
-        admissions(&observed, self.context.max_running).into_iter().map(|(key, count)| (key.clone(), count)).collect()
+        admissions(&observed, self.context.max_running)
+            .into_iter()
+            .map(|(key, count)| (key.clone(), count))
+            .collect()
     }
 
     fn written(&mut self, key: &Key, written: Written) {
         let now = Instant::now();
-        let Some(queue) = self.queues.get_mut(key) else { return };
+        let Some(queue) = self.by_key.get_mut(key) else { return };
         queue.in_flight = false;
         queue.admitting = 0;
         match written {
@@ -185,7 +195,7 @@ impl Queues {
             Written::Stale(object) => queue.see(object),
             Written::Gone => queue.vanish(),
             Written::Failed(message) => {
-                let pause = queue.backoff.get_or_insert_with(Backoff::of_writes).next();
+                let pause = queue.backoff.get_or_insert_with(Backoff::of_writes).pause();
                 tracing::warn!(queue = %key.name, namespace = %key.namespace, "failed to write the queue, trying again in {pause:?}: {message}");
                 queue.not_before = Some(now + pause);
             }
@@ -193,8 +203,10 @@ impl Queues {
     }
 
     fn report_metrics(&self) {
-        for (key, queue) in &self.queues {
-            self.context.metrics.set_queue(&key.namespace, &key.name, queue.running.len(), queue.index.len());
+        for (key, queue) in &self.by_key {
+            self.context
+                .metrics
+                .set_queue(&key.namespace, &key.name, queue.running.len(), queue.index.len());
         }
     }
 }
@@ -204,12 +216,20 @@ impl Watched for OperationQueue {
 }
 
 fn key_of(object: &OperationQueue) -> Key {
-    Key { namespace: object.metadata.namespace.clone().unwrap_or_default(), name: object.metadata.name.clone().unwrap_or_default() }
+    Key {
+        namespace: object.metadata.namespace.clone().unwrap_or_default(),
+        name: object.metadata.name.clone().unwrap_or_default(),
+    }
 }
 
 /// Resource versions of one kind are numbers that rise (KEP-5504).
 fn version(object: &OperationQueue) -> u64 {
-    object.metadata.resource_version.as_ref().and_then(|version| version.parse().ok()).unwrap_or(u64::MAX)
+    object
+        .metadata
+        .resource_version
+        .as_ref()
+        .and_then(|version| version.parse().ok())
+        .unwrap_or(u64::MAX)
 }
 
 impl Queue {
@@ -239,7 +259,16 @@ impl Queue {
         for slot in &self.running {
             self.index.remove(&slot.uid);
             if let Some((_, ticket)) = self.tickets.get(&slot.uid) {
-                ticket.send_if_modified(|place| !std::mem::replace(place, Place { admitted: true, ..Place::default() }).admitted);
+                ticket.send_if_modified(|place| {
+                    !std::mem::replace(
+                        place,
+                        Place {
+                            admitted: true,
+                            ..Place::default()
+                        },
+                    )
+                    .admitted
+                });
             }
         }
         let listed: HashSet<&str> = self.running.iter().map(|slot| slot.uid.as_str()).collect();
@@ -262,11 +291,17 @@ impl Queue {
         let uid = applicant.uid.clone();
         self.returned.remove(&uid);
         if self.running.iter().any(|slot| slot.uid == uid) {
-            ticket.send_replace(Place { admitted: true, ..Place::default() });
+            ticket.send_replace(Place {
+                admitted: true,
+                ..Place::default()
+            });
         } else {
             self.index.insert(&uid, &applicant.name, applicant.priority, applicant.created);
             if self.object.is_none() && applicant.queue.name != DEFAULT_QUEUE {
-                ticket.send_replace(Place { missing: true, ..Place::default() });
+                ticket.send_replace(Place {
+                    missing: true,
+                    ..Place::default()
+                });
             }
         }
         self.tickets.insert(uid, (applicant, ticket));
@@ -296,7 +331,8 @@ impl Queue {
         }
         let waits = self.object.is_none() && !self.index.is_empty();
         let Some(object) = &self.object else {
-            let creatable = waits && self.index.head().next().is_some() && self.tickets.values().any(|(a, _)| a.queue.name == DEFAULT_QUEUE);
+            let creatable =
+                waits && self.index.head().next().is_some() && self.tickets.values().any(|(a, _)| a.queue.name == DEFAULT_QUEUE);
             return creatable.then(|| self.not_before.unwrap_or(now));
         };
         let leaves = self.running.iter().any(|slot| self.returned.contains(&slot.uid));
@@ -304,7 +340,9 @@ impl Queue {
             now
         } else if admit > 0 || leaves {
             self.last_write.map_or(now, |last| last + JOIN)
-        } else if self.informs(object.status.as_ref()) || object.metadata.generation != object.status.as_ref().and_then(|s| s.observed_generation) {
+        } else if self.informs(object.status.as_ref())
+            || object.metadata.generation != object.status.as_ref().and_then(|s| s.observed_generation)
+        {
             self.last_inform.map_or(now, |last| last + INFORM)
         } else {
             return None;
@@ -316,7 +354,12 @@ impl Queue {
     fn informs(&self, status: Option<&OperationQueueStatus>) -> bool {
         let Some(status) = status else { return true };
         usize::try_from(status.queued).ok() != Some(self.index.len())
-            || !self.index.head().take(report::HEAD).map(|slot| slot.name).eq(status.head.iter().cloned())
+            || !self
+                .index
+                .head()
+                .take(report::HEAD)
+                .map(|slot| slot.name)
+                .eq(status.head.iter().cloned())
     }
 
     fn write(&mut self, key: &Key, admit: usize, context: &Context, now: Instant) -> BoxFuture<'static, (Key, Written)> {
@@ -337,11 +380,12 @@ impl Queue {
         apply::replace_status(context.client.clone(), key.clone(), &object, status)
     }
 
-    fn show_positions(&self, now: Instant) {
-        // with the write that informs, so at most every 5 s
-        if self.last_inform != Some(now) {
+    /// Tells the head of the queue their positions: each costs a write, so at most every 5 s, and with a write of the queue's own.
+    fn show_positions(&mut self, now: Instant) {
+        if self.last_inform != Some(now) || self.last_told.is_some_and(|last| now < last + INFORM) {
             return;
         }
+        self.last_told = Some(now);
         for (number, slot) in self.index.head().skip(self.admitting).take(report::HEAD).enumerate() {
             let position = i32::try_from(number + 1).ok();
             if let Some((_, ticket)) = self.tickets.get(&slot.uid) {

@@ -108,7 +108,8 @@ fn cache() -> Result<PathBuf> {
 /// The first 16 hexadecimal digits of the digest of go.sum, so that another version gets another folder.
 fn key() -> Result<String> {
     let sums = fs::read(Path::new(MODULE).join("go.sum"))?;
-    Ok(Sha256::digest(&sums)[..8].iter().map(|byte| format!("{byte:02x}")).collect())
+    let digest = Sha256::digest(&sums);
+    Ok(digest[..8].iter().fold(String::new(), |key, byte| key + &format!("{byte:02x}")))
 }
 
 fn build_into(folder: &Path) -> Result<()> {
@@ -126,16 +127,13 @@ fn build_into(folder: &Path) -> Result<()> {
         "building etcd and Kubernetes into {}: happens once, takes about five minutes",
         folder.display()
     ));
-    let mut arguments: Vec<&OsStr> = ["build", "-v", "-trimpath", "-ldflags", LINKER_FLAGS, "-o"]
-        .map(OsStr::new)
-        .to_vec();
+    let mut arguments: Vec<&OsStr> = ["build", "-v", "-ldflags", LINKER_FLAGS, "-o"].map(OsStr::new).to_vec();
     let output = folder.join(""); // the slash at its end says that it is a folder
     arguments.push(output.as_os_str());
     arguments.extend(PACKAGES.map(OsStr::new));
     let mut go = Command::new("go")
         .args(arguments)
         .current_dir(MODULE)
-        .env("CGO_ENABLED", "0")
         .env_remove("GOFLAGS")
         .stdin(Stdio::null())
         .stderr(Stdio::piped())

@@ -183,6 +183,11 @@ impl ControlPlane {
         command
     }
 
+    /// Where its kubectl lies; a bare name if it is the one on the PATH.
+    pub fn kubectl_program(&self) -> &Path {
+        &self.kubectl
+    }
+
     /// A client with the administrator's rights, for the runtime that asks.
     ///
     /// # Errors

@@ -27,6 +27,7 @@ pub struct Setup<'plane> {
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
     server_url: String,
+    loopback: bool,
 }
 
 /// A running or ended controller. Several may run at once. Killed when dropped.
@@ -45,7 +46,14 @@ impl<'plane> Setup<'plane> {
             arguments: Vec::new(),
             environment: Vec::new(),
             server_url: plane.url().to_owned(),
+            loopback: true,
         }
+    }
+
+    /// Its steps may not connect to this machine, as in a cluster.
+    #[must_use]
+    pub fn without_egress(self) -> Self {
+        Self { loopback: false, ..self }
     }
 
     /// Further flags.
@@ -78,15 +86,8 @@ impl<'plane> Setup<'plane> {
         let token = self.plane.token(NAMESPACE, ACCOUNT)?;
         let kubeconfig = self.plane.kubeconfig_with_token(&token, &self.server_url)?;
         let [metrics, health] = [port::free()?, port::free()?].map(|port| format!("127.0.0.1:{port}"));
-        let flags = [
-            "controller",
-            "--metrics-addr",
-            &metrics,
-            "--health-addr",
-            &health,
-            "--egress-allow",
-            "127.0.0.0/8",
-        ];
+        let flags = ["controller", "--metrics-addr", &metrics, "--health-addr", &health];
+        let egress: &[&str] = if self.loopback { &["--egress-allow", "127.0.0.0/8"] } else { &[] };
         let name = format!("controller-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         let mut environment = self.environment;
         environment.push(("KUBECONFIG".to_owned(), kubeconfig.display().to_string()));
@@ -94,7 +95,7 @@ impl<'plane> Setup<'plane> {
             log: self.plane.directory().join(format!("{name}.log")),
             name,
             path: self.binary,
-            arguments: flags.into_iter().map(str::to_owned).chain(self.arguments).collect(),
+            arguments: flags.iter().chain(egress).map(ToString::to_string).chain(self.arguments).collect(),
             environment,
         };
         Ok(Controller {

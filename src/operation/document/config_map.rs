@@ -39,7 +39,13 @@ struct Queue {
 /// The name and key of the `ConfigMap` that holds a document: its path with dots for slashes, and the file's name. A path that is
 /// no DNS name that way gets a suffix from its digest.
 fn place(path: &str) -> (String, String) {
-    let key: String = path.rsplit('/').next().unwrap_or(path).chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect();
+    let key: String = path
+        .rsplit('/')
+        .next()
+        .unwrap_or(path)
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' })
+        .collect();
     let dotted = path.replace('/', ".");
     let is_label = |part: &str| {
         !part.is_empty()
@@ -50,19 +56,41 @@ fn place(path: &str) -> (String, String) {
     if dotted.len() <= 253 && dotted.split('.').all(is_label) {
         return (dotted, key);
     }
-    let plain: String = dotted.to_ascii_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect();
-    let plain: Vec<_> = plain.split('.').map(|part| part.trim_matches('-')).filter(|part| !part.is_empty()).collect();
+    let plain: String = dotted
+        .to_ascii_lowercase()
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' })
+        .collect();
+    let plain: Vec<_> = plain
+        .split('.')
+        .map(|part| part.trim_matches('-'))
+        .filter(|part| !part.is_empty())
+        .collect();
     let mut plain = plain.join(".");
     plain.truncate(200);
-    let digest: String = Sha256::digest(path.as_bytes()).iter().take(5).map(|byte| format!("{byte:02x}")).collect();
+    let number = Sha256::digest(path.as_bytes())
+        .iter()
+        .take(5)
+        .fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+    let digest = format!("{number:010x}");
     let plain = plain.trim_matches(['.', '-']);
-    (if plain.is_empty() { format!("state-{digest}") } else { format!("{plain}-{digest}") }, key)
+    (
+        if plain.is_empty() {
+            format!("state-{digest}")
+        } else {
+            format!("{plain}-{digest}")
+        },
+        key,
+    )
 }
 
 impl ConfigMaps {
     #[must_use]
     pub fn new(api: Api<ConfigMap>) -> Self {
-        Self { api, queues: Arc::default() }
+        Self {
+            api,
+            queues: Arc::default(),
+        }
     }
 
     /// Writes what waits for a document, once whoever writes it now is done.
@@ -105,7 +133,10 @@ impl ConfigMaps {
                 Err(error) => return all(&error),
             }
         }
-        all(&Error::Unreachable { path: path.to_owned(), message: "others change it all the time".to_owned() })
+        all(&Error::Unreachable {
+            path: path.to_owned(),
+            message: "others change it all the time".to_owned(),
+        })
     }
 
     /// `false` where somebody else was faster.
@@ -115,8 +146,12 @@ impl ConfigMaps {
         let parameters = PostParams::default();
         let result = if let Some(mut map) = map {
             if !map.metadata.labels.as_ref().is_some_and(|labels| labels.contains_key(STATE_LABEL)) {
-                let message = format!("the ConfigMap {name} is not a state document of ours; label it {STATE_LABEL}=true to let it be written");
-                return Err(Error::Change { path: path.to_owned(), message });
+                let message =
+                    format!("the ConfigMap {name} is not a state document of ours; label it {STATE_LABEL}=true to let it be written");
+                return Err(Error::Change {
+                    path: path.to_owned(),
+                    message,
+                });
             }
             map.data.get_or_insert_default().insert(key, text);
             map.metadata.managed_fields = None;
@@ -128,7 +163,11 @@ impl ConfigMaps {
                 annotations: Some(BTreeMap::from([(STATE_PATH.to_owned(), path.to_owned())])),
                 ..ObjectMeta::default()
             };
-            let map = ConfigMap { metadata, data: Some(BTreeMap::from([(key, text)])), ..ConfigMap::default() };
+            let map = ConfigMap {
+                metadata,
+                data: Some(BTreeMap::from([(key, text)])),
+                ..ConfigMap::default()
+            };
             self.api.create(&parameters, &map).await
         };
         match result {
@@ -142,8 +181,14 @@ impl ConfigMaps {
 fn unreachable(path: &str, error: &kube::Error) -> Error {
     let message = error.to_string();
     match error {
-        kube::Error::Api(status) if matches!(status.code, 400 | 403 | 413 | 422) => Error::Change { path: path.to_owned(), message },
-        _ => Error::Unreachable { path: path.to_owned(), message },
+        kube::Error::Api(status) if matches!(status.code, 400 | 403 | 413 | 422) => Error::Change {
+            path: path.to_owned(),
+            message,
+        },
+        _ => Error::Unreachable {
+            path: path.to_owned(),
+            message,
+        },
     }
 }
 
@@ -164,14 +209,23 @@ impl Documents for ConfigMaps {
             push(&queue, (change, sender));
             // a task of its own: a step that is stopped must not stop the changes of others that joined its write
             tokio::spawn(self.clone().write_waiting(path.clone(), queue));
-            receiver.await.unwrap_or_else(|_| Err(Error::Unreachable { path, message: "the write was stopped".to_owned() }))
+            receiver.await.unwrap_or_else(|_| {
+                Err(Error::Unreachable {
+                    path,
+                    message: "the write was stopped".to_owned(),
+                })
+            })
         }
         .boxed()
     }
 }
 
 fn push(queue: &Queue, waiting: Waiting) {
-    queue.waiting.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(waiting);
+    queue
+        .waiting
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+        .push(waiting);
 }
 
 fn take(queue: &Queue) -> Vec<Waiting> {
@@ -184,7 +238,10 @@ mod tests {
 
     #[test]
     fn a_document_is_a_config_map_named_like_its_path() {
-        assert_eq!(place("infra/state/deployments.json"), ("infra.state.deployments.json".to_owned(), "deployments.json".to_owned()));
+        assert_eq!(
+            place("infra/state/deployments.json"),
+            ("infra.state.deployments.json".to_owned(), "deployments.json".to_owned())
+        );
     }
 
     #[test]

@@ -21,12 +21,18 @@ pub struct Files {
 impl Files {
     #[must_use]
     pub fn under(root: PathBuf) -> Self {
-        Self { root, changing: Mutex::new(()) }
+        Self {
+            root,
+            changing: Mutex::new(()),
+        }
     }
 
     async fn load(&self, path: &str) -> Result<Option<Value>, Error> {
         let file = self.root.join(path);
-        let unreadable = |message: String| Error::Unreadable { path: path.to_owned(), message };
+        let unreadable = |message: String| Error::Unreadable {
+            path: path.to_owned(),
+            message,
+        };
         let length = match tokio::fs::metadata(&file).await {
             Ok(metadata) => metadata.len(),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -35,7 +41,9 @@ impl Files {
         if length > LARGEST as u64 {
             return Err(Error::TooLarge { path: path.to_owned() });
         }
-        let text = tokio::fs::read_to_string(&file).await.map_err(|error| unreadable(error.to_string()))?;
+        let text = tokio::fs::read_to_string(&file)
+            .await
+            .map_err(|error| unreadable(error.to_string()))?;
         parse(path, &text).map(Some)
     }
 
@@ -50,7 +58,10 @@ impl Files {
             tokio::fs::write(&temporary, text).await?;
             tokio::fs::rename(&temporary, &file).await
         };
-        written.await.map_err(|error| Error::Unreadable { path: path.to_owned(), message: format!("failed to write: {error}") })
+        written.await.map_err(|error| Error::Unreadable {
+            path: path.to_owned(),
+            message: format!("failed to write: {error}"),
+        })
     }
 }
 

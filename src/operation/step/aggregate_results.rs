@@ -28,16 +28,27 @@ pub fn run(fields: &Fields) -> Result<Answer, Fault> {
         Value::String(table) => json!(format!("{healthy} of {total} healthy\n\n{table}")),
         details => json!({"total": total, "healthy": healthy, "unhealthy": unhealthy, "services": details}),
     };
-    let variables = [("total_services", json!(total)), ("healthy_count", json!(healthy)), ("unhealthy_count", json!(unhealthy)), ("service_details", details)];
+    let variables = [
+        ("total_services", json!(total)),
+        ("healthy_count", json!(healthy)),
+        ("unhealthy_count", json!(unhealthy)),
+        ("service_details", details),
+    ];
     let variables = variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    Ok(Answer { output: report, variables, ..Answer::default() })
+    Ok(Answer {
+        output: report,
+        variables,
+        ..Answer::default()
+    })
 }
 
 /// A result is unhealthy if its `health_status`, or whatever else its body set, is the word `failed`.
 fn is_healthy(result: &Value) -> bool {
     match result.get("health_status") {
         Some(status) => status != "failed",
-        None => result.as_object().is_some_and(|fields| fields.values().all(|value| value != "failed")),
+        None => result
+            .as_object()
+            .is_some_and(|fields| fields.values().all(|value| value != "failed")),
     }
 }
 
@@ -51,7 +62,14 @@ fn table(results: &[Value]) -> String {
     }
     let mut table = format!("| {} |\n|{}\n", columns.join(" | "), "---|".repeat(columns.len()));
     for result in results {
-        let cell = |name: &&str| result.get(*name).map(text).unwrap_or_default().replace('|', "\\|").replace('\n', " ");
+        let cell = |name: &&str| {
+            result
+                .get(*name)
+                .map(text)
+                .unwrap_or_default()
+                .replace('|', "\\|")
+                .replace('\n', " ")
+        };
         let cells: Vec<String> = columns.iter().map(cell).collect();
         // writing to a String cannot fail
         let _ = writeln!(table, "| {} |", cells.join(" | "));
@@ -66,22 +84,39 @@ mod tests {
 
     #[test]
     fn healthy_and_unhealthy_services_are_counted_and_shown() {
-        let results = vec![json!({"service": "a", "health_status": "ok"}), json!({"service": "b", "health_status": "failed"})];
+        let results = vec![
+            json!({"service": "a", "health_status": "ok"}),
+            json!({"service": "b", "health_status": "failed"}),
+        ];
         let answer = run(&Fields { format: None, results }).unwrap();
         assert_eq!(answer.variables["healthy_count"], 1);
         assert_eq!(answer.variables["unhealthy_count"], 1);
-        assert_eq!(answer.output, "1 of 2 healthy\n\n| service | health_status |\n|---|---|\n| a | ok |\n| b | failed |\n");
+        assert_eq!(
+            answer.output,
+            "1 of 2 healthy\n\n| service | health_status |\n|---|---|\n| a | ok |\n| b | failed |\n"
+        );
     }
 
     #[test]
     fn the_report_can_be_a_value() {
-        let answer = run(&Fields { format: Some("json".to_owned()), results: vec![json!({"service": "a"})] }).unwrap();
-        assert_eq!(answer.output, json!({"total": 1, "healthy": 1, "unhealthy": 0, "services": [{"service": "a"}]}));
+        let answer = run(&Fields {
+            format: Some("json".to_owned()),
+            results: vec![json!({"service": "a"})],
+        })
+        .unwrap();
+        assert_eq!(
+            answer.output,
+            json!({"total": 1, "healthy": 1, "unhealthy": 0, "services": [{"service": "a"}]})
+        );
     }
 
     #[test]
     fn no_results_make_an_empty_report() {
-        let answer = run(&Fields { format: None, results: Vec::new() }).unwrap();
+        let answer = run(&Fields {
+            format: None,
+            results: Vec::new(),
+        })
+        .unwrap();
         assert_eq!(answer.variables["total_services"], json!(0));
     }
 }

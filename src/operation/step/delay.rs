@@ -10,7 +10,10 @@ use crate::runbook::step::duration;
 
 pub async fn run(input: Input) -> Result<Answer, Fault> {
     let given = input.fields.get("duration").or_else(|| input.fields.get("seconds"));
-    let span = given.ok_or_else(|| "seconds or duration is needed".to_owned()).and_then(duration).map_err(Fault::permanent)?;
+    let span = given
+        .ok_or_else(|| "seconds or duration is needed".to_owned())
+        .and_then(duration)
+        .map_err(Fault::permanent)?;
     let passed = Duration::try_from(Timestamp::now().duration_since(input.started)).unwrap_or_default();
     tokio::time::sleep(span.saturating_sub(passed)).await;
     Ok(Answer::default())

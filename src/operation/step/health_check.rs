@@ -32,7 +32,15 @@ struct Fields {
 }
 
 /// The fields that a registry entry, or its `health_check`, may bring.
-const FROM_REGISTRY: [&str; 7] = ["method", "url", "host", "port", "expected_status", "expected_body_contains", "optional"];
+const FROM_REGISTRY: [&str; 7] = [
+    "method",
+    "url",
+    "host",
+    "port",
+    "expected_status",
+    "expected_body_contains",
+    "optional",
+];
 
 pub async fn run(given: Map<String, Value>, limit: Duration, world: &World) -> Result<Answer, Fault> {
     let given = with_registry(given, world).await?;
@@ -44,7 +52,9 @@ pub async fn run(given: Map<String, Value>, limit: Duration, world: &World) -> R
     }
     let result = match check.method.as_deref() {
         Some(other) if !matches!(other, "http" | "tcp") => {
-            return Err(Fault::permanent(format!("method {other:?} is not available in this version; write http or tcp")));
+            return Err(Fault::permanent(format!(
+                "method {other:?} is not available in this version; write http or tcp"
+            )));
         }
         _ if tcp => connect(&check, limit, world).await,
         _ => request(&check, limit, world).await,
@@ -52,12 +62,19 @@ pub async fn run(given: Map<String, Value>, limit: Duration, world: &World) -> R
     match result {
         Ok(message) => Ok(answer("ok", message)),
         Err(fault) if optional => Ok(answer("failed", fault.message)),
-        Err(fault) => Err(Fault { message: format!("health check of {} failed: {}", target(&check), fault.message), ..fault }),
+        Err(fault) => Err(Fault {
+            message: format!("health check of {} failed: {}", target(&check), fault.message),
+            ..fault
+        }),
     }
 }
 
 fn answer(word: &str, message: String) -> Answer {
-    Answer { output: json!(word), message: Some(message), ..Answer::default() }
+    Answer {
+        output: json!(word),
+        message: Some(message),
+        ..Answer::default()
+    }
 }
 
 /// What is checked, without what may be secret in a URL.
@@ -71,7 +88,9 @@ fn target(check: &Fields) -> String {
 
 /// The step's own fields, and below them those of the registry's entry.
 async fn with_registry(mut given: Map<String, Value>, world: &World) -> Result<Map<String, Value>, Fault> {
-    let Some(Value::String(service)) = given.remove("service") else { return Ok(given) };
+    let Some(Value::String(service)) = given.remove("service") else {
+        return Ok(given);
+    };
     let file = given.remove("file");
     let file = file.as_ref().and_then(Value::as_str).unwrap_or(SERVICES);
     let entry = registry_entry(file, &service, world).await?;
@@ -86,8 +105,15 @@ async fn with_registry(mut given: Map<String, Value>, world: &World) -> Result<M
 }
 
 async fn request(check: &Fields, limit: Duration, world: &World) -> Result<String, Fault> {
-    let url = check.url.as_deref().ok_or_else(|| Fault::permanent("url: a value is needed".to_owned()))?;
-    let request = Request { timeout: limit, overflow: Overflow::Truncate, ..Request::new(Method::GET, parse_url(url)?) };
+    let url = check
+        .url
+        .as_deref()
+        .ok_or_else(|| Fault::permanent("url: a value is needed".to_owned()))?;
+    let request = Request {
+        timeout: limit,
+        overflow: Overflow::Truncate,
+        ..Request::new(Method::GET, parse_url(url)?)
+    };
     let response = world.http.send(request).await?;
     if let Some(message) = unexpected(response.status.as_u16(), check.expected_status.as_ref()) {
         return Err(Fault::passing(message));
@@ -101,8 +127,16 @@ async fn request(check: &Fields, limit: Duration, world: &World) -> Result<Strin
 }
 
 async fn connect(check: &Fields, limit: Duration, world: &World) -> Result<String, Fault> {
-    let host = check.host.as_deref().ok_or_else(|| Fault::permanent("host: a value is needed".to_owned()))?;
-    let port = check.port.as_ref().and_then(whole_number).and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0);
+    let host = check
+        .host
+        .as_deref()
+        .ok_or_else(|| Fault::permanent("host: a value is needed".to_owned()))?;
+    let port = check
+        .port
+        .as_ref()
+        .and_then(whole_number)
+        .and_then(|port| u16::try_from(port).ok())
+        .filter(|port| *port > 0);
     let port = port.ok_or_else(|| Fault::permanent("port: a number from 1 to 65535 is needed".to_owned()))?;
     world.http.tcp_connect(host, port, limit).await?;
     Ok(format!("{host}:{port} accepts connections"))

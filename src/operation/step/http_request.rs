@@ -27,13 +27,24 @@ pub struct Fields {
 }
 
 pub async fn run(fields: Fields, limit: Duration, world: &World) -> Result<Answer, Fault> {
-    let request = Request { timeout: limit, ..request(&fields)? };
+    let request = Request {
+        timeout: limit,
+        ..request(&fields)?
+    };
     let response = world.http.send(request).await?;
     let status = response.status.as_u16();
     let output = answer(&response);
     match unexpected(status, fields.expected_status.as_ref()) {
-        None => Ok(Answer { output, message: Some(format!("status {status}")), ..Answer::default() }),
-        Some(message) => Err(Fault { message, output, permanent: false }),
+        None => Ok(Answer {
+            output,
+            message: Some(format!("status {status}")),
+            ..Answer::default()
+        }),
+        Some(message) => Err(Fault {
+            message,
+            output,
+            permanent: false,
+        }),
     }
 }
 
@@ -51,7 +62,10 @@ fn request(fields: &Fields) -> Result<Request, Fault> {
         None | Some(Value::Null) => None,
         Some(Value::String(text)) => Some(text.clone().into_bytes()),
         Some(value) => {
-            request.headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+            request
+                .headers
+                .entry(CONTENT_TYPE)
+                .or_insert(HeaderValue::from_static("application/json"));
             Some(value.to_string().into_bytes())
         }
     };
@@ -77,7 +91,10 @@ fn answer(response: &Response) -> Value {
         .iter()
         .map(|(name, value)| (name.as_str().to_owned(), json!(String::from_utf8_lossy(value.as_bytes()))))
         .collect();
-    let is_json = headers.get("content-type").and_then(Value::as_str).is_some_and(|kind| kind.contains("json"));
+    let is_json = headers
+        .get("content-type")
+        .and_then(Value::as_str)
+        .is_some_and(|kind| kind.contains("json"));
     let parsed = is_json.then(|| serde_json::from_slice(&response.body).ok()).flatten();
     let body = parsed.unwrap_or_else(|| json!(String::from_utf8_lossy(&response.body)));
     json!({"status": response.status.as_u16(), "headers": headers, "body": body})
@@ -98,6 +115,9 @@ mod tests {
         assert_eq!(unexpected(301, Some(&json!(301))), None);
         assert_eq!(unexpected(301, Some(&json!("301"))), None);
         assert_eq!(unexpected(404, Some(&json!([200, 404]))), None);
-        assert_eq!(unexpected(500, Some(&json!([200, 404]))).as_deref(), Some("status 500, expected 200 or 404"));
+        assert_eq!(
+            unexpected(500, Some(&json!([200, 404]))).as_deref(),
+            Some("status 500, expected 200 or 404")
+        );
     }
 }

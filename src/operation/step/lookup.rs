@@ -28,10 +28,19 @@ pub async fn service(fields: ServiceFields, world: &World) -> Result<Answer, Fau
     let entry = registry_entry(fields.file.as_deref().unwrap_or(SERVICES), &text(&fields.service), world).await?;
     let value = match &fields.get {
         None => entry.clone(),
-        Some(get) => get.split('.').try_fold(&entry, |value, name| value.get(name)).cloned().unwrap_or(Value::Null),
+        Some(get) => get
+            .split('.')
+            .try_fold(&entry, |value, name| value.get(name))
+            .cloned()
+            .unwrap_or(Value::Null),
     };
     let variables = fields.get.map(|get| Map::from_iter([(get, value.clone())])).unwrap_or_default();
-    Ok(Answer { output: value, variables, registry_entry: Some(entry), ..Answer::default() })
+    Ok(Answer {
+        output: value,
+        variables,
+        registry_entry: Some(entry),
+        ..Answer::default()
+    })
 }
 
 pub async fn group(fields: GroupFields, world: &World) -> Result<Answer, Fault> {
@@ -47,7 +56,10 @@ pub async fn group(fields: GroupFields, world: &World) -> Result<Answer, Fault> 
     };
     let known = || groups.into_iter().flat_map(Map::keys).map(String::as_str);
     let list = list.ok_or_else(|| unknown("group", &name, file, known()))?;
-    Ok(Answer { output: json!(list), ..Answer::default() })
+    Ok(Answer {
+        output: json!(list),
+        ..Answer::default()
+    })
 }
 
 async fn registry(file: &str, world: &World) -> Result<std::sync::Arc<Value>, Fault> {
@@ -75,7 +87,10 @@ pub async fn registry_entry(file: &str, service: &str, world: &World) -> Result<
 }
 
 fn unknown<'a>(kind: &str, name: &str, file: &str, known: impl Iterator<Item = &'a str>) -> Fault {
-    let nearest = known.map(|known| (strsim::damerau_levenshtein(known, name), known)).min().filter(|(distance, _)| *distance <= 3);
+    let nearest = known
+        .map(|known| (strsim::damerau_levenshtein(known, name), known))
+        .min()
+        .filter(|(distance, _)| *distance <= 3);
     let hint = nearest.map(|(_, known)| format!("; did you mean {known:?}?")).unwrap_or_default();
     Fault::permanent(format!("{kind} {name:?} is not in {file}{hint}"))
 }

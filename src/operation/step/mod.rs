@@ -38,14 +38,25 @@ pub use notification::Notice;
 
 impl From<document::Error> for Fault {
     fn from(error: document::Error) -> Self {
-        Self { message: error.to_string(), output: Value::Null, permanent: error.is_permanent() }
+        Self {
+            message: error.to_string(),
+            output: Value::Null,
+            permanent: error.is_permanent(),
+        }
     }
 }
 
 impl From<HttpError> for Fault {
     fn from(error: HttpError) -> Self {
-        let permanent = matches!(error, HttpError::InvalidUrl { .. } | HttpError::ConnectionHeader { .. } | HttpError::Refused { .. });
-        Self { message: error.to_string(), output: Value::Null, permanent }
+        let permanent = matches!(
+            error,
+            HttpError::InvalidUrl { .. } | HttpError::ConnectionHeader { .. } | HttpError::Refused { .. }
+        );
+        Self {
+            message: error.to_string(),
+            output: Value::Null,
+            permanent,
+        }
     }
 }
 
@@ -53,13 +64,20 @@ impl Fault {
     /// A fault that another attempt may not have.
     #[must_use]
     pub fn passing(message: String) -> Self {
-        Self { message, ..Self::default() }
+        Self {
+            message,
+            ..Self::default()
+        }
     }
 
     /// A fault that every attempt has.
     #[must_use]
     pub fn permanent(message: String) -> Self {
-        Self { message, permanent: true, ..Self::default() }
+        Self {
+            message,
+            permanent: true,
+            ..Self::default()
+        }
     }
 }
 
@@ -70,7 +88,12 @@ pub async fn run(start: Start, world: Arc<World>) -> End {
     let attempt = act(start.kind, start.input, limit, &world);
     let result = tokio::time::timeout(limit.saturating_add(GRACE), attempt)
         .await
-        .unwrap_or_else(|_| Err(Fault::passing(format!("did not end within its timeout of {}", crate::api::Duration(limit)))));
+        .unwrap_or_else(|_| {
+            Err(Fault::passing(format!(
+                "did not end within its timeout of {}",
+                crate::api::Duration(limit)
+            )))
+        });
     result.map_or_else(End::Failed, End::Done)
 }
 
@@ -82,12 +105,15 @@ async fn act(kind: StepType, input: Input, limit: Duration, world: &World) -> Re
         StepType::StateCheck => state::check(fields(input.fields)?, world).await,
         StepType::StateUpdate => state::update(fields(input.fields)?, world).await,
         StepType::OperationLog => operation_log::run(input, world).await,
-        StepType::Notification => notification::run(fields(input.fields)?, world),
+        StepType::Notification => notification::run(&fields(input.fields)?, world),
         StepType::ServiceLookup => lookup::service(fields(input.fields)?, world).await,
         StepType::ServiceGroupLookup => lookup::group(fields(input.fields)?, world).await,
         StepType::AggregateResults => aggregate_results::run(&fields(input.fields)?),
         // chosen while it was prepared
-        StepType::Filter => Ok(Answer { output: input.fields.get("items").cloned().unwrap_or_default(), ..Answer::default() }),
+        StepType::Filter => Ok(Answer {
+            output: input.fields.get("items").cloned().unwrap_or_default(),
+            ..Answer::default()
+        }),
         StepType::Conditional
         | StepType::Foreach
         | StepType::Lock
@@ -100,7 +126,10 @@ async fn act(kind: StepType, input: Input, limit: Duration, world: &World) -> Re
         | StepType::ExternalApi
         | StepType::HeatStack
         | StepType::Approval
-        | StepType::Operation => Err(Fault::permanent(format!("{} cannot run as a step of its own in this version", kind.name()))),
+        | StepType::Operation => Err(Fault::permanent(format!(
+            "{} cannot run as a step of its own in this version",
+            kind.name()
+        ))),
     }
 }
 

@@ -29,10 +29,16 @@ impl Notice {
     }
 }
 
-pub fn run(notice: Notice, world: &World) -> Result<Answer, Fault> {
+pub fn run(notice: &Notice, world: &World) -> Result<Answer, Fault> {
     if notice.channel != "log" {
-        return Err(Fault::permanent(format!("channel {:?} is not available in this version; use the channel log", notice.channel)));
+        return Err(Fault::permanent(format!(
+            "channel {:?} is not available in this version; use the channel log",
+            notice.channel
+        )));
     }
-    (world.log)(&notice);
-    Ok(Answer { message: Some(notice.line()), ..Answer::default() })
+    (world.log)(notice);
+    Ok(Answer {
+        message: Some(notice.line()),
+        ..Answer::default()
+    })
 }

@@ -36,14 +36,23 @@ pub async fn check(fields: CheckFields, world: &World) -> Result<Answer, Fault> 
         (None, None) => None,
     };
     let document = world.documents.read(&fields.file).await?;
-    let value = document.as_deref().and_then(|document| place.as_ref().map_or(Some(document), |place| place.get(document)));
+    let value = document
+        .as_deref()
+        .and_then(|document| place.as_ref().map_or(Some(document), |place| place.get(document)));
     let value = value.cloned().unwrap_or(Value::Null);
     match &fields.equals {
         Some(wanted) if *wanted != value => {
             let at = place.map(|place| place.to_string()).unwrap_or_default();
-            Err(Fault { message: format!("{}{at} is {value}, expected {wanted}", fields.file), output: value, permanent: false })
+            Err(Fault {
+                message: format!("{}{at} is {value}, expected {wanted}", fields.file),
+                output: value,
+                permanent: false,
+            })
         }
-        _ => Ok(Answer { output: value, ..Answer::default() }),
+        _ => Ok(Answer {
+            output: value,
+            ..Answer::default()
+        }),
     }
 }
 
@@ -51,13 +60,24 @@ pub async fn update(fields: UpdateFields, world: &World) -> Result<Answer, Fault
     let updates = fields.updates.into_iter().map(|(path, value)| Ok((resolved(&path)?, value)));
     let updates: Vec<_> = updates.collect::<Result<_, Fault>>()?;
     let changed = world.documents.change(&fields.file, Change::Set(updates)).await?;
-    let message = if changed == 0 { format!("{}: no such place, nothing was changed", fields.file) } else { format!("{changed} places set") };
-    Ok(Answer { output: json!(changed), message: Some(message), ..Answer::default() })
+    let message = if changed == 0 {
+        format!("{}: no such place, nothing was changed", fields.file)
+    } else {
+        format!("{changed} places set")
+    };
+    Ok(Answer {
+        output: json!(changed),
+        message: Some(message),
+        ..Answer::default()
+    })
 }
 
 fn resolved(path: &str) -> Result<ResolvedPath, Fault> {
     let wrong = |error: String| Fault::permanent(format!("{path}: {error}"));
-    StatePath::parse(path).map_err(|error| wrong(error.to_string()))?.resolve(&Nothing).map_err(|error| wrong(error.to_string()))
+    StatePath::parse(path)
+        .map_err(|error| wrong(error.to_string()))?
+        .resolve(&Nothing)
+        .map_err(|error| wrong(error.to_string()))
 }
 
 /// Everything is substituted already.

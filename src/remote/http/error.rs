@@ -65,6 +65,7 @@ pub enum HttpError {
 }
 
 /// A URL as an error may show it: without user, password, query and fragment, and no longer than 200 characters.
+#[must_use]
 pub fn shown(url: &Url) -> String {
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
     let text = format!("{}://{}{port}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path());

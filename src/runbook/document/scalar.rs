@@ -1,5 +1,7 @@
 //! Plain scalars, by the YAML 1.2 core schema.
 
+use std::num::ParseIntError;
+
 use super::NodeValue;
 
 /// What a plain scalar means.
@@ -12,15 +14,14 @@ pub(super) fn resolve(text: &str) -> Result<NodeValue, &'static str> {
         "true" | "True" | "TRUE" => NodeValue::Boolean(true),
         "false" | "False" | "FALSE" => NodeValue::Boolean(false),
         _ if is_not_finite(text) => return Err("is not a finite number"),
-        _ => match (integer(text), is_float(text)) {
-            (Some(integer), _) => NodeValue::Integer(integer.ok_or("does not fit in 64 bits")?),
-            (None, true) => NodeValue::Number(
-                text.parse()
-                    .ok()
-                    .filter(|number: &f64| number.is_finite())
-                    .ok_or("is out of range")?,
-            ),
-            (None, false) => NodeValue::Text(text.to_owned()),
+        _ => match integer(text) {
+            Some(Ok(integer)) => NodeValue::Integer(integer),
+            Some(Err(_)) => return Err("does not fit in 64 bits"),
+            None if is_float(text) => {
+                let number = text.parse().ok().filter(|number: &f64| number.is_finite());
+                NodeValue::Number(number.ok_or("is out of range")?)
+            }
+            None => NodeValue::Text(text.to_owned()),
         },
     })
 }
@@ -37,15 +38,15 @@ fn is_digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// `Some(None)`: an integer, and too large.
-fn integer(text: &str) -> Option<Option<i64>> {
+/// The value of what is written as an integer.
+fn integer(text: &str) -> Option<Result<i64, ParseIntError>> {
     for (prefix, radix) in [("0o", 8), ("0x", 16)] {
         if let Some(digits) = text.strip_prefix(prefix) {
             let all = !digits.is_empty() && digits.chars().all(|digit| digit.is_digit(radix));
-            return all.then(|| i64::from_str_radix(digits, radix).ok());
+            return all.then(|| i64::from_str_radix(digits, radix));
         }
     }
-    is_digits(unsigned(text)).then(|| text.parse().ok())
+    is_digits(unsigned(text)).then(|| text.parse())
 }
 
 fn is_float(text: &str) -> bool {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 /// The longest duration that is taken seriously: a year.
-const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+const LONGEST: Duration = Duration::from_hours(366 * 24);
 
 /// Seconds as a number, or text such as `90s`, `5m`, `1h30m`, `2d`, `500ms`; a text that is a number counts as seconds.
 ///

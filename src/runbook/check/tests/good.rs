@@ -177,13 +177,17 @@ fn a_realistic_runbook_is_accepted_with_a_word_on_its_triggers() {
 #[test]
 fn bodies_hold_their_steps_and_say_what_they_define() {
     let runbook = parse(HEALTH);
-    let Body::Branches { then, otherwise, .. } = &runbook.steps[4].body else { unreachable!("a conditional has branches") };
+    let Body::Branches { then, otherwise, .. } = &runbook.steps[4].body else {
+        unreachable!("a conditional has branches")
+    };
     assert_eq!((then[0].kind, otherwise[0].kind), (StepType::Notification, StepType::Delay));
     assert_eq!(otherwise[0].place, "steps[4].else[0]");
     let Body::Each {
         variable, steps, parallel, ..
     } = &runbook.steps[1].body
-    else { unreachable!("a foreach has items") };
+    else {
+        unreachable!("a foreach has items")
+    };
     assert_eq!((variable.as_str(), steps.len(), parallel.is_some()), ("service", 4, true));
     assert!(!runbook.steps[1].fields.contains_key("items"));
     assert_eq!(steps[1].defines, BTreeSet::from(["health_status".to_owned()]));
@@ -265,7 +269,9 @@ fn paths_and_all_other_fields_are_templates_that_give_back_what_was_written() {
     assert_eq!(literal(1, "method"), Some(json!("POST")));
     assert_eq!(literal(1, "url"), None);
     let updates = &runbook.rollback.on_failure[0].fields["updates"];
-    let crate::runbook::Template::Map(entries) = updates else { unreachable!("updates are a map") };
+    let crate::runbook::Template::Map(entries) = updates else {
+        unreachable!("updates are a map")
+    };
     assert_eq!(entries[0].0.source(), json!(".apps.${app}.status"));
     assert_eq!(entries[1].0.source(), json!(".apps.\"a.b\".x"));
     assert_eq!(entries[1].1.literal(), Some(&json!(null)));
