@@ -144,6 +144,7 @@ async fn control(arguments: Arguments) -> Result<(), Broken> {
     let context = Context {
         namespaces: arguments.namespaces.into(),
         max_running: usize::try_from(arguments.max_running).unwrap_or(usize::MAX),
+        tenure: leadership.tenure(),
         runner: Runner {
             identity: identity.clone(),
             epoch: leadership.epoch(),

@@ -167,6 +167,7 @@ async fn carry_out(beginning: Beginning, http: HttpClient, format: Format) -> Re
         journal: Journal::new(screen, Duration::ZERO),
         control: steering,
         before_effect: None,
+        may_act: Box::new(|| true),
         on_step: Box::new(|_, _, _| {}),
     };
     let interrupts = async {

@@ -16,7 +16,7 @@ mod lease;
 mod tests;
 
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -44,10 +44,30 @@ pub struct Election {
 /// Proof that this process leads, for as long as [`Leadership::lost`] has not fired. Dropped without [`Leadership::release`], renewal ends and the Lease expires.
 pub struct Leadership {
     epoch: i64,
-    lost: CancellationToken,
+    tenure: Tenure,
     stop: DropGuard,
     renewal: JoinHandle<Option<Lease>>,
     keeper: Arc<Keeper>,
+}
+
+/// Whether this process may act as the leader, for whoever asks right before it acts. The answer comes from the clock alone: a process
+/// that hung past the deadline reads No before the task that renews has run again.
+#[derive(Debug, Clone)]
+pub struct Tenure {
+    until: Arc<Mutex<Instant>>,
+    lost: CancellationToken,
+}
+
+impl Tenure {
+    /// Whether the Lease is ours, and was renewed within the renew deadline.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        !self.lost.is_cancelled() && Instant::now() < *self.until.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn extend(&self, until: Instant) {
+        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = until;
+    }
 }
 
 /// A Lease that could not be released; it expires by itself.
@@ -170,10 +190,12 @@ impl Leadership {
         let epoch = lease::epoch(&lease);
         tracing::info!(lease = %keeper, identity = keeper.config.identity, epoch, "leading");
         let (lost, stop) = (CancellationToken::new(), CancellationToken::new());
-        let renewal = tokio::spawn(renew(Arc::clone(&keeper), lease, sent, lost.clone(), stop.clone()));
+        let until = Arc::new(Mutex::new(sent + keeper.config.renew_deadline));
+        let tenure = Tenure { until, lost };
+        let renewal = tokio::spawn(renew(Arc::clone(&keeper), lease, sent, tenure.clone(), stop.clone()));
         Self {
             epoch,
-            lost,
+            tenure,
             stop: stop.drop_guard(),
             renewal,
             keeper,
@@ -195,7 +217,13 @@ impl Leadership {
     /// Fires when this process may no longer act as the leader: the Lease is somebody else's, or was not renewed in time.
     #[must_use]
     pub fn lost(&self) -> CancellationToken {
-        self.lost.clone()
+        self.tenure.lost.clone()
+    }
+
+    /// For whoever acts.
+    #[must_use]
+    pub fn tenure(&self) -> Tenure {
+        self.tenure.clone()
     }
 
     /// Gives the Lease away, for the next to take at once. To be called when nothing acts any more.
@@ -221,11 +249,11 @@ async fn renew(
     keeper: Arc<Keeper>,
     mut lease: Lease,
     mut renewed: Instant,
-    lost: CancellationToken,
+    tenure: Tenure,
     stop: CancellationToken,
 ) -> Option<Lease> {
     // Should this task end in any way that is not foreseen, leadership is lost.
-    let guard = lost.drop_guard();
+    let guard = tenure.lost.clone().drop_guard();
     let config = &keeper.config;
     let mut tried = renewed;
     loop {
@@ -243,7 +271,10 @@ async fn renew(
             outcome = timeout_at(deadline, keeper.renew(&lease)) => outcome,
         };
         match outcome {
-            Ok(Ok(current)) => (lease, renewed) = (current, tried),
+            Ok(Ok(current)) => {
+                (lease, renewed) = (current, tried);
+                tenure.extend(renewed + config.renew_deadline);
+            }
             Ok(Err(failure @ Failure::Taken { .. })) => {
                 tracing::error!(lease = %keeper, %failure, "leadership lost");
                 return None;

@@ -32,6 +32,8 @@ pub struct Context {
     pub max_running: usize,
     /// Who we are, and the number of our leadership.
     pub runner: Runner,
+    /// Asked before anything acts.
+    pub tenure: leader::Tenure,
     pub metrics: Metrics,
     pub events: Recorder,
     pub unreadable: Unreadable,

@@ -31,6 +31,9 @@ pub type BeforeEffect = Box<dyn FnOnce() -> BoxFuture<'static, Result<(), Fenced
 /// Called for each attempt that ended: its type, whether it went well, and how long it took.
 pub type OnStep = Box<dyn Fn(crate::runbook::StepType, bool, Duration) + Send + Sync>;
 
+/// Whether this process may still act for the run; asked right before attempts start.
+pub type MayAct = Box<dyn Fn() -> bool + Send + Sync>;
+
 /// A run and all that it is carried out with.
 pub struct Execution {
     pub run: Run,
@@ -40,6 +43,7 @@ pub struct Execution {
     pub journal: Journal,
     pub control: watch::Receiver<Control>,
     pub before_effect: Option<BeforeEffect>,
+    pub may_act: MayAct,
     pub on_step: OnStep,
 }
 
@@ -157,6 +161,10 @@ impl Execution {
             let snapshot = self.snapshot(Timestamp::now());
             self.journal.flush(snapshot).await?;
             *owes_barrier = false;
+        }
+        // while it waited for the acknowledgement another may have taken over
+        if !(self.may_act)() {
+            return Err(Fenced("this process leads no more".to_owned()));
         }
         for start in decision.starts {
             attempts.start(start, self.world.clone());

@@ -360,6 +360,7 @@ impl Supervisor {
         let (finalizer_api, name, finalizer_uid) = (api.clone(), operation.metadata.name.clone().unwrap_or_default(), uid.to_owned());
         let (touched, was_touched) = (Arc::new(std::sync::atomic::AtomicBool::new(false)), has_finalizer(operation));
         let touching = touched.clone();
+        let tenure = self.shared.context.tenure.clone();
         let execution = Execution {
             run,
             base,
@@ -372,6 +373,7 @@ impl Supervisor {
                     async move { set_finalizer(&finalizer_api, &name, &finalizer_uid, true).await }.boxed()
                 }) as super::execute::BeforeEffect
             }),
+            may_act: Box::new(move || tenure.holds()),
             on_step: Box::new(move |kind, succeeded, took| {
                 metrics.step_ended(kind.name(), if succeeded { "Succeeded" } else { "Failed" }, took);
             }),

@@ -9,10 +9,11 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use futures::FutureExt as _;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Client;
 use serde_json::json;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, advance, sleep, timeout};
 
 use super::*;
 
@@ -186,6 +187,19 @@ async fn a_leader_that_cannot_renew_stops_by_its_deadline_and_before_its_success
         first.release().await.unwrap();
         assert_eq!(server.holder().as_deref(), Some("a"), "what is lost is not released");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_that_hung_past_its_deadline_may_not_act_before_it_knows_that() {
+    let server = Server::new();
+    let first = server.candidate("a").acquire().await;
+    let tenure = first.tenure();
+    sleep(MINUTE).await;
+    assert!(tenure.holds(), "it was renewed all along");
+    // polled once, it moves the clock and lets no other task run
+    let _ = advance(Duration::from_secs(11)).now_or_never();
+    assert!(!first.lost().is_cancelled());
+    assert!(!tenure.holds());
 }
 
 #[tokio::test(start_paused = true)]
