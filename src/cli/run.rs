@@ -98,6 +98,8 @@ fn prepare(arguments: &Arguments) -> Result<Beginning, String> {
         parameters,
         timeout: arguments.timeout.0,
         redactor,
+        // nothing but memory bounds the record of a run without a cluster
+        room: usize::MAX,
     })
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
-use super::record::{Original, Recorder};
+use super::record::{self, Original, Recorder};
 use super::rollback::Extent;
 use super::scope::{Failure, Identity, Layer, View};
 use super::walk::{self, Context, Cursor, End, Obstacle, Records, Standing, Start};
@@ -115,6 +115,8 @@ pub struct Beginning {
     pub parameters: Map<String, Value>,
     pub timeout: Duration,
     pub redactor: Redactor,
+    /// How much may be on record, in bytes of JSON.
+    pub room: usize,
 }
 
 /// What is on record from before, where a run is taken up.
@@ -177,7 +179,10 @@ impl Run {
             parameters,
             timeout,
             redactor,
+            room,
         } = beginning;
+        let mut recorder = Recorder::new(redactor, record.originals, room);
+        record.steps.iter().chain(&record.rollback).for_each(|step| recorder.count(step));
         Self {
             runbook,
             identity,
@@ -187,7 +192,7 @@ impl Run {
             },
             live: HashSet::new(),
             ends: HashMap::new(),
-            recorder: Recorder::new(redactor, record.originals),
+            recorder,
             timeout,
             touched: false,
             stage: Stage::Steps,
@@ -404,10 +409,10 @@ impl Run {
 }
 
 fn failed(obstacle: Obstacle) -> Cause {
-    let reason = if obstacle.phase == StepPhase::Interrupted {
-        Reason::Interrupted
-    } else {
-        Reason::StepFailed
+    let reason = match obstacle.phase {
+        StepPhase::Interrupted => Reason::Interrupted,
+        _ if record::tells_of_size(&obstacle.failure.message) => Reason::OutputTooLarge,
+        _ => Reason::StepFailed,
     };
     Cause {
         phase: Phase::Failed,

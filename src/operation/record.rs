@@ -16,6 +16,14 @@ const LONGEST_MESSAGE: usize = 2048;
 /// The most that is kept apart from the record, in bytes of JSON: the journal's share beside the document and the parameters.
 const MOST_ORIGINALS: usize = 384 * 1024;
 
+/// How much may be on record in an object of the API server, in bytes of JSON, before no step starts any more. It holds about twice
+/// that.
+pub const ROOM_OF_AN_OBJECT: usize = 512 * 1024;
+/// The longest value that joins a record of which a quarter is full; longer ones are kept apart.
+const SHORT: usize = 1024;
+/// How a message begins that tells of a size.
+const TOO_LARGE: &str = "OutputTooLarge: ";
+
 /// How a step ended, before anything is masked.
 #[derive(Debug, Clone, Default)]
 pub struct Ending {
@@ -67,19 +75,45 @@ pub struct Recorder {
     size: usize,
     /// The journal does not have them as they are.
     changed: bool,
+    /// The size of what is on record, and how much of it there may be, in bytes of JSON.
+    recorded: usize,
+    room: usize,
 }
 
 impl Recorder {
-    /// A recorder that masks what `redactor` knows; `originals` is what the journal holds from before.
+    /// A recorder that masks what `redactor` knows; `originals` is what the journal holds from before, `room` how much may
+    /// be on record, in bytes of JSON.
     #[must_use]
-    pub fn new(redactor: Redactor, originals: BTreeMap<String, Original>) -> Self {
+    pub fn new(redactor: Redactor, originals: BTreeMap<String, Original>, room: usize) -> Self {
         let size = originals.values().map(length).sum();
         Self {
             redactor,
             originals,
             size,
             changed: false,
+            recorded: 0,
+            room,
         }
+    }
+
+    /// Takes note of what is on record from before.
+    pub fn count(&mut self, record: &StepStatus) {
+        self.recorded = self.recorded.saturating_add(length(record));
+    }
+
+    /// Whether there is room for another step.
+    ///
+    /// # Errors
+    /// What to do where there is none.
+    pub fn has_room(&self) -> Result<(), String> {
+        if self.recorded <= self.room {
+            return Ok(());
+        }
+        let recorded = self.recorded;
+        Err(format!(
+            "{TOO_LARGE}the steps on record take {recorded} bytes, and no more than about {} fit; split the runbook or its lists",
+            self.room
+        ))
     }
 
     /// A message as it may be shown.
@@ -131,7 +165,7 @@ impl Recorder {
             if self.size.saturating_add(length) > MOST_ORIGINALS {
                 failed = true;
                 message = Some(format!(
-                    "OutputTooLarge: {}",
+                    "{TOO_LARGE}{}",
                     too_large(self.size.saturating_add(length), MOST_ORIGINALS)
                 ));
                 shown = Original::default();
@@ -146,15 +180,21 @@ impl Recorder {
         record.output = Some(shown.output).filter(|output| !output.is_null());
         record.variables = shown.variables;
         record.registry_entry = shown.registry_entry;
+        self.count(record);
     }
 
     /// Makes of values what may stand in the status; whether that changed anything.
     fn shorten(&self, shown: &mut Original) -> bool {
         let mut changed = false;
+        let is_filling = self.recorded > self.room / 4;
         for value in shown.values() {
             changed |= self.redactor.mask_value(value);
-            let length = structured_length(value);
-            if length > LONGEST_TEXT {
+            let (length, limit) = if is_filling {
+                (length(value), SHORT)
+            } else {
+                (structured_length(value), LONGEST_TEXT)
+            };
+            if length > limit {
                 *value = Value::String(format!("[too large to be shown: {length} bytes]"));
                 changed = true;
             }
@@ -182,6 +222,12 @@ impl Recorder {
     pub fn take_new_originals(&mut self) -> Option<BTreeMap<String, Original>> {
         std::mem::take(&mut self.changed).then(|| self.originals.clone())
     }
+}
+
+/// Whether a failure's message tells of a size.
+#[must_use]
+pub fn tells_of_size(message: &str) -> bool {
+    message.starts_with(TOO_LARGE)
 }
 
 fn too_large(length: usize, limit: usize) -> String {

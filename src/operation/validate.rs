@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::decide::Beginning;
 use super::observe::{Document, Inputs};
+use super::record::ROOM_OF_AN_OBJECT;
 use super::scope::Identity;
 use crate::api::{INLINE_LIMIT, Operation};
 use crate::runbook::{Runbook, parameter};
@@ -54,6 +55,7 @@ pub fn operation(operation: &Operation, inputs: &Inputs) -> Result<Beginning, Re
         parameters,
         timeout: operation.spec.timeout.0,
         redactor,
+        room: ROOM_OF_AN_OBJECT,
     })
 }
 

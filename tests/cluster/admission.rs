@@ -105,7 +105,7 @@ async fn kubectl_explains_every_field() -> Result<()> {
         "configMapKeyRef",
         "inline",
         "at most 200 KiB",
-        "A runbook of the library",
+        "controller's library",
     ] {
         assert!(said.contains(words), "{words} is missing in: {said}");
     }

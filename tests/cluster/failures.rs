@@ -46,7 +46,9 @@ async fn a_failing_step_says_why_and_is_rolled_back() -> Result<()> {
     let url = scene.target.url("/check");
     assert_eq!(
         message(&failed),
-        format!("check: health check of {url} failed: status 503, expected 2xx")
+        format!(
+            "check: health check of {url} failed: status 503, expected 2xx; the rollback failed in rollback/broken: see status.rollback"
+        )
     );
     assert_eq!(ready(&failed), ("StepFailed".to_owned(), "False".to_owned(), message(&failed)));
     assert_eq!(condition(&failed, "Stalled").map(|found| found.1).as_deref(), Some("True"));

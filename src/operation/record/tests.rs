@@ -6,7 +6,7 @@ use serde_json::json;
 use super::*;
 
 fn recorder() -> Recorder {
-    Recorder::new(Redactor::new([("key", "hunter22")]).unwrap(), BTreeMap::new())
+    Recorder::new(Redactor::new([("key", "hunter22")]).unwrap(), BTreeMap::new(), ROOM_OF_AN_OBJECT)
 }
 
 fn put(recorder: &mut Recorder, path: &str, output: Value) -> StepStatus {

@@ -36,6 +36,13 @@ pub(super) fn advance(step: &Step, path: &str, outer: &[&Layer], own: &mut Layer
     if context.hold {
         return Standing::Waiting;
     }
+    if !context.tolerant
+        && record.is_none()
+        && let Err(message) = context.recorder.has_room()
+    {
+        fail(step, path, message, context);
+        return settle_recorded(step, path, own, context);
+    }
     match start(step, path, attempt, &with(outer, own), context) {
         Ok(Some(start)) => {
             *context.touched |= start.outside_effect;

@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use serde_json::json;
 
 use super::simulation::simulate;
+use crate::api::Reason;
 use crate::api::operation::Phase;
+use crate::operation::record::ROOM_OF_AN_OBJECT;
 
 #[test]
 fn ten_thousand_items_of_two_steps_are_decided_in_one_go_each() {
@@ -64,5 +66,21 @@ fn ten_thousand_items_are_taken_up_without_walking_them_again_and_again() {
     assert_eq!(
         (taken_up.starts.len(), taken_up.decisions, taken_up.outcome.phase),
         (0, 1, Phase::Succeeded)
+    );
+}
+
+#[test]
+fn a_run_whose_record_is_full_ends_and_says_so() {
+    let ended = simulate(
+        "\nparameters: {items: []}\nsteps:\n  - {name: each, type: foreach, items: \"${items}\", steps: [{name: ask, type: http_request, url: \"http://x/\", output: answer}]}\n",
+    )
+    .parameter("items", json!((0..5000).collect::<Vec<_>>()))
+    .room(ROOM_OF_AN_OBJECT)
+    .run();
+    assert_eq!((ended.outcome.phase, ended.outcome.reason), (Phase::Failed, Reason::OutputTooLarge));
+    assert!(
+        ended.outcome.message.contains("split the runbook or its lists"),
+        "{}",
+        ended.outcome.message
     );
 }

@@ -82,6 +82,7 @@ pub struct Simulation {
     parameters: Map<String, Value>,
     secrets: Vec<(String, String)>,
     timeout: Duration,
+    room: usize,
     does: HashMap<String, Vec<Does>>,
     takes: HashMap<String, u64>,
     finishes: BTreeSet<String>,
@@ -128,6 +129,7 @@ impl Simulation {
             parameters: Map::new(),
             secrets: Vec::new(),
             timeout: Duration::from_hours(1),
+            room: usize::MAX,
             does: HashMap::new(),
             takes: HashMap::new(),
             finishes: BTreeSet::new(),
@@ -189,6 +191,11 @@ impl Simulation {
         self
     }
 
+    /// How much may be on record.
+    pub fn room(self, room: usize) -> Self {
+        Self { room, ..self }
+    }
+
     pub fn beginning(&self) -> Beginning {
         Beginning {
             runbook: self.runbook.clone(),
@@ -201,6 +208,7 @@ impl Simulation {
             parameters: parameter::bind(&self.runbook.parameters, &self.parameters).unwrap(),
             timeout: self.timeout,
             redactor: Redactor::new(self.secrets.clone()).unwrap(),
+            room: self.room,
         }
     }
 
