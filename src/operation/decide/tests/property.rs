@@ -197,7 +197,7 @@ fn a_foreach_failed(run: &Run) -> bool {
         .any(|record| record.kind == "foreach" && record.phase == StepPhase::Failed)
 }
 
-/// How a run ended, and all that it found.
+/// How a run ended, and all that it found. What ran side by side may have started in any order.
 fn end_of(run: &Run, outcome: &Outcome) -> Value {
     let steps: BTreeMap<_, _> = run
         .steps
@@ -211,7 +211,7 @@ fn end_of(run: &Run, outcome: &Outcome) -> Value {
         .collect();
     json!({
         "phase": outcome.phase,
-        "message": outcome.message,
+        "failure": run.cause().map(|cause| (&cause.failure.step, &cause.failure.message)),
         "outputs": run.outputs,
         "variables": run.layer.variables,
         "steps": steps,
