@@ -17,7 +17,6 @@ pub use conversion::{boolean, count, duration};
 pub use field::{COMMON_FIELDS, Field, Shape};
 
 /// A checked step.
-#[expect(clippy::struct_excessive_bools, reason = "each is a field of the language")]
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a field of the language")]
 pub struct Step {

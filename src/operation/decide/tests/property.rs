@@ -229,7 +229,9 @@ proptest! {
     ) {
         let runbook = runbook(&plan);
         let (whole, outcome) = World::new(&plan, &runbook, &chance, 0).carry_out(None);
-        prop_assume!(!plan.is_parallel() || !a_foreach_failed(&whole));
+        if plan.is_parallel() && a_foreach_failed(&whole) {
+            return Ok(());
+        }
         let (cut, cut_outcome) = World::new(&plan, &runbook, &chance, deaths).carry_out(None);
         prop_assert_eq!(end_of(&whole, &outcome), end_of(&cut, &cut_outcome));
     }
