@@ -5,8 +5,8 @@
 
 # Runbooks on a real Kubernetes API server; runs until Ctrl-C, or ends by itself with DEMO_EXIT=1.
 demo:
-	cargo build --release --bin thermostat
-	cargo run --release --example demo
+	cargo build --bin thermostat
+	cargo run --example demo
 
 # Everything.
 test: control-plane

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use support::{Bound, Report, median};
+use support::{ANY, Report, median};
 use thermostat::queue::decide::{Index, Observed, admissions};
 use thermostat::runbook::Runbook;
 
@@ -62,26 +62,16 @@ fn queue(report: &mut Report) {
     };
     let (mut few, mut many) = (waiting(500), waiting(50_000));
     let decision = timed(200, || decide(&many));
-    report.add(
-        "queue decision, 50,000 waiting",
-        decision.as_secs_f64() * 1e3,
-        "ms",
-        Bound::AtMost(5.0),
-    );
+    report.add("queue decision, 50,000 waiting", decision.as_secs_f64() * 1e3, "ms", 0.0..=5.0);
     let thousand = |index: &mut Index| timed(50, || (0..1000).for_each(|_| change(index)));
     let (few, many) = (thousand(&mut few), thousand(&mut many));
-    report.add(
-        "one arrival and departure, 50,000 waiting",
-        many.as_secs_f64() * 1e3,
-        "us",
-        Bound::None,
-    );
+    report.add("one arrival and departure, 50,000 waiting", many.as_secs_f64() * 1e3, "us", ANY);
     // log2(50,000) / log2(500) is 1.74; the rest is memory that is no longer near
     report.add(
         "growth of that from 500 to 50,000 waiting",
         many.as_secs_f64() / few.as_secs_f64(),
         "times",
-        Bound::AtMost(3.5),
+        0.0..=3.5,
     );
 }
 
@@ -106,7 +96,7 @@ fn documents(report: &mut Report) {
         format!("a runbook of {lines} lines, parsed and checked"),
         took.as_secs_f64() * 1e3,
         "ms",
-        Bound::AtMost(1.0),
+        0.0..=1.0,
     );
     let limit = 512 * 1024 - 16;
     let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
@@ -133,7 +123,7 @@ fn documents(report: &mut Report) {
     for (what, text) in hostile {
         assert!(Runbook::parse(&text).is_err(), "{what} is refused");
         let took = timed(5, || drop(black_box(Runbook::parse(&text))));
-        report.add(format!("{what}, refused"), took.as_secs_f64() * 1e3, "ms", Bound::AtMost(100.0));
+        report.add(format!("{what}, refused"), took.as_secs_f64() * 1e3, "ms", 0.0..=100.0);
     }
 }
 
@@ -154,5 +144,5 @@ fn start(report: &mut Report) {
     });
     // it is a temporary file
     let _ = std::fs::remove_file(&path);
-    report.add("run, from start to end", took.as_secs_f64() * 1e3, "ms", Bound::AtMost(50.0));
+    report.add("run, from start to end", took.as_secs_f64() * 1e3, "ms", 0.0..=50.0);
 }

@@ -3,24 +3,20 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
 use std::fmt::Write as _;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
 
 /// Where the figures are kept, one section for each benchmark.
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/performance.md");
 
-/// What a figure must keep.
-pub enum Bound {
-    /// It is only told.
-    None,
-    AtMost(f64),
-    AtLeast(f64),
-}
+/// The bound of a figure that is only told.
+pub const ANY: RangeInclusive<f64> = f64::NEG_INFINITY..=f64::INFINITY;
 
 /// The figures of one benchmark.
 pub struct Report {
     command: &'static str,
-    rows: Vec<(String, f64, &'static str, Bound)>,
+    rows: Vec<(String, f64, &'static str, RangeInclusive<f64>)>,
 }
 
 impl Report {
@@ -28,7 +24,7 @@ impl Report {
         Self { command, rows: Vec::new() }
     }
 
-    pub fn add(&mut self, what: impl Into<String>, value: f64, unit: &'static str, bound: Bound) {
+    pub fn add(&mut self, what: impl Into<String>, value: f64, unit: &'static str, bound: RangeInclusive<f64>) {
         let what = what.into();
         eprintln!("{what}: {value:.3} {unit}");
         self.rows.push((what, value, unit, bound));
@@ -39,10 +35,11 @@ impl Report {
         let mut table = format!("`{}`\n\n| figure | measured | bound | |\n|---|---|---|---|\n", self.command);
         let mut missed = false;
         for (what, value, unit, bound) in &self.rows {
-            let (bound, kept) = match bound {
-                Bound::None => (String::new(), None),
-                Bound::AtMost(most) => (format!("at most {most}"), Some(value <= most)),
-                Bound::AtLeast(least) => (format!("at least {least}"), Some(value >= least)),
+            let kept = (*bound != ANY).then(|| bound.contains(value));
+            let bound = match (bound.start(), bound.end()) {
+                _ if kept.is_none() => String::new(),
+                (least, most) if most.is_infinite() => format!("at least {least}"),
+                (_, most) => format!("at most {most}"),
             };
             missed |= kept == Some(false);
             let verdict = kept.map_or("", |kept| if kept { "kept" } else { "MISSED" });

@@ -2,6 +2,7 @@
 
 #![expect(clippy::duplicated_attributes, reason = "every printed column names its own type and priority")]
 #![expect(clippy::struct_field_names, reason = "the names are those of the API")]
+#![expect(clippy::doc_markdown, reason = "kubectl explain shows the comments as plain text")]
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
