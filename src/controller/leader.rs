@@ -245,13 +245,7 @@ impl Leadership {
 }
 
 /// Renews until told to stop, and returns the Lease as it is then; or until leadership is lost, which it tells.
-async fn renew(
-    keeper: Arc<Keeper>,
-    mut lease: Lease,
-    mut renewed: Instant,
-    tenure: Tenure,
-    stop: CancellationToken,
-) -> Option<Lease> {
+async fn renew(keeper: Arc<Keeper>, mut lease: Lease, mut renewed: Instant, tenure: Tenure, stop: CancellationToken) -> Option<Lease> {
     // Should this task end in any way that is not foreseen, leadership is lost.
     let guard = tenure.lost.clone().drop_guard();
     let config = &keeper.config;
