@@ -65,6 +65,10 @@ reasons! {
     NewerJournal,
     /// Our types cannot read this object.
     Unreadable,
+    /// A notification could not be sent.
+    NotificationFailed,
+    /// A secret value is too short to be masked.
+    SecretTooShort,
     /// The queue admits Operations.
     Admitting,
 }

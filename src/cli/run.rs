@@ -1,5 +1,6 @@
 //! `thermostat run`: one runbook here and now, without a cluster, through the same decide and step code.
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,6 +23,7 @@ use crate::operation::library::Library;
 use crate::operation::report;
 use crate::operation::scope::Identity;
 use crate::operation::step::{Notice, World};
+use crate::operation::validate;
 use crate::remote::egress::Egress;
 use crate::remote::http::HttpClient;
 use crate::runbook::{Runbook, parameter};
@@ -83,8 +85,7 @@ fn prepare(arguments: &Arguments) -> Result<Beginning, String> {
         Runbook::parse(&text).map_err(|diagnostics| format!("the runbook is invalid\n{}", diagnostics.render(&name).trim_end()))?;
     let given = given(&arguments.parameters)?;
     let parameters = parameter::bind(&runbook.parameters, &given).map_err(|diagnostics| diagnostics.to_string())?;
-    let secrets = runbook.parameters.iter().filter(|(_, parameter)| parameter.secret);
-    let secrets = secrets.filter_map(|(name, _)| Some((name.clone(), parameters.get(name)?.as_str()?.to_owned())));
+    let secrets = validate::secrets(&runbook, &parameters, &BTreeMap::new());
     let identity = Identity {
         operation_name: runbook.name.clone(),
         operation_namespace: "local".to_owned(),
@@ -182,7 +183,12 @@ async fn carry_out(beginning: Beginning, http: HttpClient, format: Format) -> Re
         std::future::pending().await
     };
     tokio::select! {
-        result = execution.carry_out() => result.map(|(_, status)| status),
+        result = execution.carry_out() => result.map(|finished| {
+            for (path, message) in &finished.failed_notifications {
+                output::progress(&format!("{path} was not sent: {message}"));
+            }
+            finished.status
+        }),
         never = interrupts => never,
     }
 }

@@ -47,6 +47,15 @@ pub struct Execution {
     pub on_step: OnStep,
 }
 
+/// A run that came to its end.
+pub struct Finished {
+    pub outcome: Outcome,
+    /// The last status, which is on record.
+    pub status: OperationStatus,
+    /// The notifications that could not be sent, each with what went wrong.
+    pub failed_notifications: Vec<(String, String)>,
+}
+
 /// The attempts that run.
 #[derive(Default)]
 struct Attempts {
@@ -106,7 +115,7 @@ impl Execution {
     ///
     /// # Errors
     /// Where somebody else runs this Operation, or it is gone. Every attempt was stopped.
-    pub async fn carry_out(mut self) -> Result<(Outcome, OperationStatus), Fenced> {
+    pub async fn carry_out(mut self) -> Result<Finished, Fenced> {
         let mut attempts = Attempts::default();
         let mut owes_barrier = false;
         let first = self.snapshot(Timestamp::now());
@@ -216,7 +225,7 @@ impl Execution {
         Snapshot { status, originals }
     }
 
-    async fn finish(mut self, mut outcome: Outcome) -> Result<(Outcome, OperationStatus), Fenced> {
+    async fn finish(mut self, mut outcome: Outcome) -> Result<Finished, Fenced> {
         let path = self.run.report_path(Timestamp::now());
         let report = self.run.report.clone().unwrap_or_default();
         if let Some(problem) = save_report(path, report, self.world.clone()).await {
@@ -232,7 +241,12 @@ impl Execution {
                 originals,
             })
             .await?;
-        Ok((outcome, status))
+        let failed = self.run.failed_notifications();
+        Ok(Finished {
+            failed_notifications: failed.map(|(path, message)| (path.to_owned(), message.to_owned())).collect(),
+            outcome,
+            status,
+        })
     }
 }
 

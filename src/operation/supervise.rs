@@ -10,11 +10,10 @@ use kube::{Api, Resource as _};
 use tokio::sync::watch;
 
 use super::apply::{Frozen, StatusSink, set_finalizer, thaw};
-use super::decide::{Beginning, Cause, Outcome, Record, Run};
-use super::execute::{Control, Execution};
+use super::decide::{Beginning, Outcome, Record, Run};
+use super::execute::{Control, Execution, Finished};
 use super::journal::{Fenced, Journal};
 use super::observe::{self, Missing};
-use super::scope::Failure;
 use super::step::{Notice, World};
 use super::validate::{self, Refusal};
 use super::{Latest, Left, Shared, has_finalizer, report};
@@ -141,6 +140,7 @@ impl Supervisor {
                     }));
                 }
                 Ok(beginning) => {
+                    self.warn_of_short_secrets(&beginning, &operation);
                     self.status.runbook = Some(report::identity(&beginning.runbook));
                     self.status.progress = Some(format!("0/{}", beginning.runbook.steps.len()));
                     return Ok(());
@@ -174,6 +174,20 @@ impl Supervisor {
                     }
                 }
             }
+        }
+    }
+
+    /// Every value that is too short to be masked is named, once.
+    fn warn_of_short_secrets(&self, beginning: &Beginning, operation: &Operation) {
+        let names = beginning.redactor.unmaskable();
+        if !names.is_empty() {
+            let message = format!(
+                "the secret values of {} are too short to be masked: they may show up in status and log; use longer ones",
+                names.join(", ")
+            );
+            self.shared
+                .context
+                .warn(operation.object_ref(&()), Reason::SecretTooShort, &message);
         }
     }
 
@@ -351,7 +365,7 @@ impl Supervisor {
             }
         };
         let world = self.world(&beginning);
-        let run = Run::new(beginning, record(&self.status, frozen));
+        let run = Run::new(beginning, Record::of(&self.status, frozen.originals));
         let mut base = std::mem::take(&mut self.status);
         base.runner = Some(self.shared.context.runner.clone());
         base.started_at.get_or_insert_with(|| Time(Timestamp::now()));
@@ -387,10 +401,21 @@ impl Supervisor {
                 control.send_if_modified(|control| std::mem::replace(control, wanted) != wanted);
             }
         };
-        let (outcome, _) = tokio::select! {
+        let Finished {
+            outcome,
+            failed_notifications,
+            ..
+        } = tokio::select! {
             result = execution.carry_out().boxed() => result?,
             fenced = steer => return Err(fenced),
         };
+        for (path, message) in failed_notifications {
+            self.shared.context.metrics.notification_failed(&path);
+            let message = format!("{path} was not sent: {message}");
+            self.shared
+                .context
+                .warn(operation.object_ref(&()), Reason::NotificationFailed, &message);
+        }
         Ok(Carried {
             outcome,
             touched: touched.load(std::sync::atomic::Ordering::Relaxed),
@@ -515,37 +540,6 @@ fn steered(operation: &Operation) -> Control {
         cancel: operation.spec.cancel || operation.metadata.deletion_timestamp.is_some(),
         suspend: operation.spec.suspend,
         generation: operation.metadata.generation,
-    }
-}
-
-/// What is on record of a run that another controller began.
-fn record(status: &OperationStatus, frozen: Frozen) -> Record {
-    let cause = (status.phase == Some(Phase::RollingBack)).then(|| {
-        let reason = status
-            .reason
-            .as_deref()
-            .and_then(|reason| reason.parse().ok())
-            .unwrap_or(Reason::StepFailed);
-        let failure = status.failure.clone();
-        Cause {
-            phase: if reason == Reason::Cancelled {
-                Phase::Cancelled
-            } else {
-                Phase::Failed
-            },
-            reason,
-            failure: Failure {
-                step: failure.as_ref().and_then(|failure| failure.step.clone()),
-                message: failure.map(|failure| failure.message).unwrap_or_default(),
-            },
-        }
-    });
-    Record {
-        steps: status.steps.clone(),
-        rollback: status.rollback.clone(),
-        originals: frozen.originals,
-        cause,
-        rollback_started_at: status.rollback_started_at.as_ref().map(|time| time.0),
     }
 }
 

@@ -63,7 +63,7 @@ pub async fn update(fields: UpdateFields, world: &World) -> Result<Answer, Fault
     let message = if changed == 0 {
         format!("{}: no such place, nothing was changed", fields.file)
     } else {
-        format!("{changed} places set")
+        format!("{changed} {} set", if changed == 1 { "place" } else { "places" })
     };
     Ok(Answer {
         output: json!(changed),
