@@ -47,7 +47,8 @@ struct Queue {
     in_flight: bool,
     /// No write before this.
     not_before: Option<Instant>,
-    last_write: Option<Instant>,
+    /// The last write told of several at once, so that more are likely to come: the next one waits so long for them.
+    joins_until: Option<Instant>,
     last_inform: Option<Instant>,
     /// When those who wait were last told their positions.
     last_told: Option<Instant>,
@@ -339,7 +340,7 @@ impl Queue {
         let at = if !self.filled {
             now
         } else if admit > 0 || leaves {
-            self.last_write.map_or(now, |last| last + JOIN)
+            self.joins_until.unwrap_or(now)
         } else if self.informs(object.status.as_ref())
             || object.metadata.generation != object.status.as_ref().and_then(|s| s.observed_generation)
         {
@@ -371,11 +372,12 @@ impl Queue {
         if !self.filled {
             return apply::fill(context.client.clone(), key.clone());
         }
-        self.last_write = Some(now);
         self.last_inform = Some(now);
         self.admitting = admit;
         let stay = self.running.iter().filter(|slot| !self.returned.contains(&slot.uid)).cloned();
         let running: Vec<Slot> = stay.chain(self.index.head().take(admit)).collect();
+        let leaving = self.running.len() + admit - running.len();
+        self.joins_until = (admit + leaving > 1).then(|| now + JOIN);
         let status = report::status(&object, running, &self.index, admit, Timestamp::now());
         apply::replace_status(context.client.clone(), key.clone(), &object, status)
     }
