@@ -426,7 +426,8 @@ fn remaining(all: Duration, passed: Duration) -> Option<Duration> {
     all.checked_sub(passed).filter(|left| !left.is_zero())
 }
 
-fn elapsed(since: Timestamp, now: Timestamp) -> Duration {
+/// How much time passed; none where the clock went back.
+pub(super) fn elapsed(since: Timestamp, now: Timestamp) -> Duration {
     Duration::try_from(now.duration_since(since)).unwrap_or_default()
 }
 

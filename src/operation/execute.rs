@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
-use super::decide::{Decision, Observed, Outcome, Run};
+use super::decide::{Decision, Observed, Outcome, Run, elapsed};
 use super::journal::{Event, Fenced, Journal, Snapshot};
 use super::report;
 use super::step::{self, World};
@@ -258,10 +258,6 @@ async fn save_report(path: Option<Result<String, String>>, report: String, world
     };
     let saved = world.documents.change(&path, super::document::Change::Text(report)).await;
     saved.err().map(|error| format!("the report was not saved: {error}"))
-}
-
-fn elapsed(since: Timestamp, now: Timestamp) -> Duration {
-    Duration::try_from(now.duration_since(since)).unwrap_or_default()
 }
 
 async fn sleep_until(at: Option<Timestamp>) {

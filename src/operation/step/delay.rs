@@ -1,9 +1,8 @@
 //! `delay`: waits, counted from when the step first started, so that a new controller does not wait anew.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 
+use super::super::decide::elapsed;
 use super::super::prepare::Input;
 use super::super::walk::{Answer, Fault};
 use crate::runbook::step::duration;
@@ -14,7 +13,7 @@ pub async fn run(input: Input) -> Result<Answer, Fault> {
         .ok_or_else(|| "seconds or duration is needed".to_owned())
         .and_then(duration)
         .map_err(Fault::permanent)?;
-    let passed = Duration::try_from(Timestamp::now().duration_since(input.started)).unwrap_or_default();
+    let passed = elapsed(input.started, Timestamp::now());
     tokio::time::sleep(span.saturating_sub(passed)).await;
     Ok(Answer::default())
 }
